@@ -1,0 +1,18 @@
+//! `POST /instances` and `POST /elements/{keyOrId}/instances`: a code becomes an instance.
+
+use lambda_http::{Body, Response};
+use valetkey::app::App;
+use valetkey::creation;
+use valetkey::error::Error;
+use valetkey::http::{self, Call};
+use valetkey::wire::InstanceBody;
+
+use crate::draft;
+
+pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
+    let user = app.user(call).await?;
+    let body = call.object()?;
+    let draft = draft::read(&app.catalogue, call.parameter("keyOrId"), &body)?;
+    let instance = creation::create(app, &user, draft).await?;
+    http::json(&InstanceBody::new(&instance, app.token(&instance)?, &app.catalogue, &user))
+}

@@ -1,0 +1,257 @@
+//! Reads the body of `POST /instances`: sloppy where clients are, clear about what is missing.
+
+use serde_json::{Map, Value};
+use valetkey::catalogue::Catalogue;
+use valetkey::configuration::{self, Given};
+use valetkey::creation::Draft;
+use valetkey::element::Element;
+use valetkey::error::Error;
+use valetkey::oauth::VendorError;
+
+/// The answer to a body without a code, in the platform's words.
+const NO_CODE: &str = "You must provide an OAuth code in order to create an instance of this element";
+
+/// The longest name or tag, in characters.
+const LONGEST_NAME: usize = 255;
+
+/// Reads a body into a draft of an instance; `key_or_id` is the path's, and empty when it has none.
+pub(crate) fn read<'a>(
+    catalogue: &'a Catalogue,
+    key_or_id: &str,
+    body: &Map<String, Value>,
+) -> Result<Draft<'a>, Error> {
+    let provider = object(body, "providerData")?;
+    let code = text(provider.get("code")).filter(|code| !code.trim().is_empty());
+    let Some(element) = element(catalogue, key_or_id, body)? else {
+        let missing =
+            "Name the element: element.key or element.id in the body, or POST /elements/{keyOrId}/instances";
+        return Err(Error::Invalid(if code.is_some() {
+            missing.into()
+        } else {
+            format!("{missing}. {NO_CODE}")
+        }));
+    };
+    element.oauth2()?;
+    denied(&provider)?;
+    let code = code.ok_or_else(|| Error::Invalid(NO_CODE.into()))?;
+    let configuration = given(&object(body, "configuration")?)?;
+    let missing = configuration::missing(element, &configuration);
+    if !missing.is_empty() {
+        return Err(Error::Invalid(format!("Missing configuration: {}", missing.join(", "))));
+    }
+    let name = name(body.get("name"), "name")?.unwrap_or_else(|| element.identity.name.clone());
+    let tags = tags(body.get("tags"))?.unwrap_or_else(|| vec![name.clone()]);
+    let code_verifier = text(provider.get("code_verifier").or(provider.get("codeVerifier")));
+    Ok(Draft {
+        element,
+        name,
+        tags,
+        configuration,
+        code: code.into(),
+        code_verifier: code_verifier.filter(|verifier| !verifier.is_empty()).map(Into::into),
+    })
+}
+
+fn element<'a>(
+    catalogue: &'a Catalogue,
+    key_or_id: &str,
+    body: &Map<String, Value>,
+) -> Result<Option<&'a Element>, Error> {
+    if !key_or_id.is_empty() {
+        return catalogue.element(key_or_id).map(Some);
+    }
+    let named = object(body, "element")?;
+    match text(named.get("key")).or_else(|| text(named.get("id"))).filter(|name| !name.is_empty()) {
+        Some(name) => catalogue.element(&name).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A callback that carries an error wins over a code: the user, or the vendor, said no.
+fn denied(provider: &Map<String, Value>) -> Result<(), Error> {
+    let Some(error) = text(provider.get("error")).filter(|error| !error.is_empty()) else { return Ok(()) };
+    let words = text(provider.get("error_description")).unwrap_or_else(|| error.clone());
+    let message = words.chars().filter(|c| !c.is_control()).take(500).collect();
+    Err(Error::Vendor(VendorError::Refused { status: 400, error, message }))
+}
+
+fn object(body: &Map<String, Value>, name: &str) -> Result<Map<String, Value>, Error> {
+    match body.get(name) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(object)) => Ok(object.clone()),
+        Some(_) => Err(Error::Invalid(format!("`{name}` must be an object"))),
+    }
+}
+
+/// Reads a value that should be a string; numbers and truth values are taken as they are written.
+fn text(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        _ => None,
+    }
+}
+
+fn given(configuration: &Map<String, Value>) -> Result<Given, Error> {
+    let pair = |(key, value): (&String, &Value)| match value {
+        Value::Array(_) | Value::Object(_) => {
+            Err(Error::Invalid(format!("`configuration`: {key} must be a string or null")))
+        }
+        value => Ok((key.clone(), text(Some(value)))),
+    };
+    configuration.iter().map(pair).collect()
+}
+
+fn tags(value: Option<&Value>) -> Result<Option<Vec<String>>, Error> {
+    let tags = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(tags)) => tags,
+        Some(tag @ Value::String(_)) => std::slice::from_ref(tag),
+        Some(_) => return Err(Error::Invalid("`tags` must be an array of strings".into())),
+    };
+    tags.iter().filter_map(|tag| name(Some(tag), "tags").transpose()).collect::<Result<_, _>>().map(Some)
+}
+
+/// Cleans a name or a tag of HTML tags and control characters; nothing is left when it is empty.
+fn name(value: Option<&Value>, field: &str) -> Result<Option<String>, Error> {
+    let written = match value {
+        None | Some(Value::Null) => return Ok(None),
+        value => text(value).ok_or_else(|| Error::Invalid(format!("`{field}` must be text")))?,
+    };
+    let clean = without_tags(written.chars().filter(|c| !c.is_control()).collect());
+    let clean = clean.trim();
+    if clean.chars().count() > LONGEST_NAME {
+        return Err(Error::Invalid(format!("`{field}` must be at most {LONGEST_NAME} characters long")));
+    }
+    Ok(Some(clean.to_owned()).filter(|clean| !clean.is_empty()))
+}
+
+/// Drops HTML tags until none is left, since dropping one may join the halves of another.
+fn without_tags(mut text: String) -> String {
+    while let Some((start, end)) = tag(&text) {
+        text.replace_range(start..end, "");
+    }
+    text
+}
+
+fn tag(text: &str) -> Option<(usize, usize)> {
+    let opens =
+        |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'));
+    let start = text.match_indices('<').map(|(at, _)| at).find(|at| opens(&text[at + 1..]))?;
+    let end = text[start..].find('>').map_or(text.len(), |length| start + length + 1);
+    Some((start, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        Catalogue::built_in()
+    }
+
+    fn refusal(path: &str, body: &Value) -> String {
+        read(&catalogue(), path, body.as_object().unwrap()).map(drop).unwrap_err().to_string()
+    }
+
+    fn complete() -> Value {
+        json!({
+            "element": {"key": "infusionsoftcrm"},
+            "providerData": {"code": "c", "state": "s", "scope": "full|x"},
+            "configuration": {"oauth.api.key": "k", "oauth.api.secret": "s", "oauth.callback.url": "https;//typo",
+                "oauth.user.refresh_time": 17, "filter.response.nulls": false, "oauth.user.refresh_token": null},
+            "tags": ["Docs"], "name": "API Instance", "unknown": [1]
+        })
+    }
+
+    #[test]
+    fn the_documents_body_is_read_typos_and_all() {
+        let (catalogue, body) = (catalogue(), complete());
+        let draft = read(&catalogue, "", body.as_object().unwrap()).unwrap();
+        assert_eq!((draft.name.as_str(), draft.tags.as_slice()), ("API Instance", &["Docs".to_owned()][..]));
+        assert_eq!(draft.configuration["oauth.user.refresh_time"].as_deref(), Some("17"));
+        assert_eq!(draft.configuration["filter.response.nulls"].as_deref(), Some("false"));
+        assert_eq!(draft.configuration["oauth.user.refresh_token"], None);
+    }
+
+    #[test]
+    fn the_element_is_found_by_number_text_or_path() {
+        let catalogue = catalogue();
+        for element in [json!({"id": 191}), json!({"id": "191"}), json!({"key": "infusionsoftcrm"})] {
+            let mut body = complete();
+            body["element"] = element;
+            let draft = read(&catalogue, "", body.as_object().unwrap()).unwrap();
+            assert_eq!(draft.element.identity.key, "infusionsoftcrm");
+        }
+        let mut body = complete();
+        body.as_object_mut().unwrap().remove("element");
+        assert_eq!(read(&catalogue, "192", body.as_object().unwrap()).unwrap().element.identity.id, 192);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_the_code_first() {
+        let mut body = complete();
+        body["configuration"] = json!({});
+        assert_eq!(
+            refusal("", &body),
+            "Missing configuration: oauth.api.key, oauth.api.secret, oauth.callback.url"
+        );
+        body["providerData"] = json!({"code": ""});
+        assert_eq!(refusal("", &body), NO_CODE);
+        let erp = json!({"providerData": {"code": ""}, "configuration": {"filter.response.nulls": "true"}});
+        let both = refusal("", &erp);
+        assert!(both.contains("element.key") && both.contains(NO_CODE), "{both}");
+        assert_eq!(refusal("nothing", &complete()), "No element found with key nothing");
+    }
+
+    #[test]
+    fn an_error_in_the_callback_wins_over_the_code() {
+        let mut body = complete();
+        body["providerData"] = json!({"code": "c", "error": "access_denied", "error_description": "no\u{7}"});
+        let error = read(&catalogue(), "", body.as_object().unwrap()).map(drop).unwrap_err();
+        assert_eq!(error.provider_message(), Some("no"));
+    }
+
+    #[test]
+    fn wrong_types_are_refused_by_name() {
+        for (field, value) in [
+            ("configuration", json!([])),
+            ("providerData", json!("code")),
+            ("element", json!(191)),
+            ("tags", json!(7)),
+            ("name", json!({})),
+        ] {
+            let mut body = complete();
+            body[field] = value;
+            assert!(refusal("", &body).contains(field), "{field}");
+        }
+        let mut body = complete();
+        body["configuration"]["oauth.api.key"] = json!(["x"]);
+        assert!(refusal("", &body).contains("oauth.api.key"));
+    }
+
+    #[test]
+    fn names_lose_tags_and_control_characters_and_make_the_only_tag() {
+        let cases = [
+            ("<b>Bold</b> move", "Bold move"),
+            ("a\u{0}\nb", "ab"),
+            ("<<b>script>alert(1)<</b>/script>", "alert(1)"),
+            ("1 < 2 > 0", "1 < 2 > 0"),
+            ("x<img src=", "x"),
+        ];
+        let catalogue = catalogue();
+        for (written, kept) in cases {
+            let mut body = complete();
+            body["name"] = json!(written);
+            body["tags"] = Value::Null;
+            let draft = read(&catalogue, "", body.as_object().unwrap()).unwrap();
+            assert_eq!((draft.name.as_str(), draft.tags.as_slice()), (kept, &[kept.to_owned()][..]));
+        }
+        let mut body = complete();
+        body["name"] = json!("x".repeat(256));
+        assert!(refusal("", &body).contains("255"));
+    }
+}

@@ -1,0 +1,62 @@
+//! Reads `elements/*.toml`, refuses a bad one, and writes the catalogue as a sorted table of JSON
+//! texts, so that looking an element up at run time parses that element alone.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+#[expect(unreachable_pub, reason = "public where the crate has it")]
+#[path = "src/check.rs"]
+mod check;
+#[expect(unreachable_pub, reason = "public where the crate has it")]
+#[path = "src/element.rs"]
+mod element;
+
+#[expect(clippy::disallowed_methods, reason = "a build script is told its folder by the environment")]
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=elements");
+    println!("cargo::rerun-if-changed=src/oauth2.toml");
+    let mut elements = Vec::new();
+    for path in descriptors(Path::new("elements"))? {
+        let text = fs::read_to_string(&path)?;
+        let read = element::read(&text).map_err(|error| format!("shared/{}: {error}", path.display()))?;
+        refuse(&path, &read.iter().flat_map(check::problems).collect::<Vec<_>>())?;
+        elements.extend(read);
+    }
+    refuse(Path::new("elements"), &check::duplicates(&elements))?;
+    elements.sort_by(|a, b| a.identity.key.cmp(&b.identity.key));
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    fs::write(out.join("catalogue.rs"), table(&elements)?)?;
+    Ok(())
+}
+
+fn descriptors(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn refuse(path: &Path, problems: &[String]) -> Result<(), String> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(format!("shared/{}:\n  {}", path.display(), problems.join("\n  ")))
+}
+
+fn table(elements: &[element::Element]) -> Result<String, Box<dyn Error>> {
+    let mut code = String::from("[\n");
+    for element in elements {
+        let (key, id) = (&element.identity.key, element.identity.id);
+        let json = serde_json::to_string(element)?;
+        writeln!(code, "    BuiltIn {{ key: {key:?}, id: {id}, json: {json:?} }},")?;
+    }
+    code.push_str("]\n");
+    Ok(code)
+}

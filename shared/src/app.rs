@@ -1,0 +1,118 @@
+//! What the handlers that need the stores are given, built once.
+
+use std::sync::Arc;
+
+use crate::catalogue::Catalogue;
+use crate::clock::Clock;
+use crate::credentials::Credentials;
+use crate::error::{Error, StoreError};
+use crate::grant::Grant;
+use crate::http::Call;
+use crate::instance::{self, Instance};
+use crate::keys::{Key, TokenKeys};
+#[cfg(feature = "send")]
+use crate::oauth::send::Sender;
+use crate::registry::Registry;
+use crate::user::{self, User};
+use crate::vault::Vault;
+
+/// What handlers need; `main`, the local process and tests each build one.
+pub struct App {
+    /// The elements of this deployment.
+    pub catalogue: Arc<Catalogue>,
+    /// The time.
+    pub clock: Clock,
+    /// Where secrets are.
+    pub vault: Arc<dyn Vault>,
+    /// Where records are.
+    pub registry: Arc<dyn Registry>,
+    /// The keys that element tokens are made with.
+    pub token_keys: TokenKeys,
+    /// The key that code verifiers of the API's redirect URLs are made with.
+    pub pkce_key: Key,
+    /// What sends requests to vendors.
+    #[cfg(feature = "send")]
+    pub sender: Sender,
+}
+
+/// Who calls: a user, and the instance whose token came in the place of the organization's secret.
+#[derive(Debug)]
+pub struct Caller {
+    /// The user.
+    pub user: User,
+    token: Option<Instance>,
+}
+
+impl App {
+    /// Lets in whoever shows a user's secret and the organization's.
+    pub async fn user(&self, call: &Call) -> Result<User, Error> {
+        let shown = Credentials::read(&call.headers).ok_or(Error::Unauthorized)?;
+        let user = self.known(&shown).await?;
+        if shown.organization.is_none() {
+            return Err(Error::Unauthorized);
+        }
+        Ok(user)
+    }
+
+    /// Lets in whoever shows a user's secret with the organization's or the token of an instance.
+    pub async fn caller(&self, call: &Call) -> Result<Caller, Error> {
+        let shown = Credentials::read(&call.headers).ok_or(Error::Unauthorized)?;
+        let user = self.known(&shown).await?;
+        let token = match shown.organization {
+            Some(_) => None,
+            None => Some(self.proven(&user, &shown).await?),
+        };
+        Ok(Caller { user, token })
+    }
+
+    /// Finds the instance that a path names, for a caller who may know of it.
+    pub async fn instance(&self, call: &Call, id: &str) -> Result<(User, Instance), Error> {
+        let unknown = || Error::NotFound(format!("No element instance found with ID {id}"));
+        let Caller { user, token } = self.caller(call).await?;
+        let id: u64 = id.parse().map_err(|_| unknown())?;
+        let instance = match token {
+            Some(instance) => Some(instance).filter(|instance| instance.id == id),
+            None => instance::find(&*self.registry, user.id, id).await?,
+        };
+        Ok((user, instance.ok_or_else(unknown)?))
+    }
+
+    /// Finds the instance that an element token names.
+    pub async fn token_instance(&self, call: &Call) -> Result<(User, Instance), Error> {
+        let shown = Credentials::read(&call.headers).ok_or(Error::Unauthorized)?;
+        let user = self.known(&shown).await?;
+        let instance = self.proven(&user, &shown).await?;
+        Ok((user, instance))
+    }
+
+    /// Makes an instance's element token.
+    pub fn token(&self, instance: &Instance) -> Result<String, Error> {
+        self.token_keys
+            .token(instance.token_key, instance.id, &instance.salt)
+            .ok_or_else(|| Error::Internal(format!("the token key {} is not configured", instance.token_key)))
+    }
+
+    /// Reads an instance's current grant from the vault.
+    pub async fn grant(&self, instance: &Instance) -> Result<Option<Grant>, StoreError> {
+        let Some(version) = &instance.version else { return Ok(None) };
+        let Some(text) = self.vault.get(&instance.secret, version).await? else { return Ok(None) };
+        let damaged = |error| StoreError::Damaged(format!("a grant cannot be read: {error}"));
+        Grant::from_text(&text).map(Some).map_err(damaged)
+    }
+
+    async fn known(&self, shown: &Credentials) -> Result<User, Error> {
+        let secret = shown.user.as_ref().ok_or(Error::Unauthorized)?;
+        let user = user::find(&*self.registry, secret).await?.ok_or(Error::Unauthorized)?;
+        match &shown.organization {
+            Some(organization) if !user.belongs_to(organization) => Err(Error::Unauthorized),
+            _ => Ok(user),
+        }
+    }
+
+    async fn proven(&self, user: &User, shown: &Credentials) -> Result<Instance, Error> {
+        let token = shown.element.as_ref().ok_or(Error::Unauthorized)?;
+        let instance = instance::find(&*self.registry, user.id, token.instance()).await?;
+        let instance = instance.ok_or(Error::Unauthorized)?;
+        if token.proves(&self.token(&instance)?) { Ok(instance) } else { Err(Error::Unauthorized) }
+    }
+}

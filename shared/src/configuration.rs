@@ -1,0 +1,155 @@
+//! An instance's configuration: which values are secret, and how they are kept apart.
+
+use std::collections::BTreeMap;
+
+#[cfg(feature = "send")]
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
+
+use crate::element::{Element, Kind};
+use crate::error::Error;
+use crate::oauth::endpoint;
+#[cfg(feature = "send")]
+use crate::oauth::send::Client;
+
+/// What stands in the place of a secret, in every answer and in the registry.
+pub const MASK: &str = "********";
+
+/// The client's id at the vendor.
+pub const CLIENT_ID: &str = "oauth.api.key";
+/// The client's secret at the vendor.
+pub const CLIENT_SECRET: &str = "oauth.api.secret";
+/// The redirect URI of the authorization request.
+pub const REDIRECT_URI: &str = "oauth.callback.url";
+/// How long an access token lives, in seconds.
+pub const REFRESH_INTERVAL: &str = "oauth.user.refresh_interval";
+/// When the tokens came, in milliseconds since 1970.
+pub const REFRESH_TIME: &str = "oauth.user.refresh_time";
+
+/// The tokens, which clients may name and never see; they are kept as tokens, not as configuration.
+const TOKENS: [&str; 2] = ["oauth.user.token", "oauth.user.refresh_token"];
+
+/// Configuration as a client sends it.
+pub type Given = BTreeMap<String, Option<String>>;
+
+/// Configuration with its secrets taken out.
+#[derive(Debug)]
+pub struct Split {
+    /// What the registry keeps and clients read.
+    pub open: Given,
+    /// What the vault keeps.
+    pub secrets: BTreeMap<String, SecretString>,
+}
+
+/// Tells whether a value is masked in every answer.
+pub fn is_secret(element: &Element, key: &str) -> bool {
+    let known = element.configuration.iter().find(|setting| setting.key == key);
+    key == CLIENT_ID
+        || key == CLIENT_SECRET
+        || TOKENS.contains(&key)
+        || key == "password"
+        || key.ends_with(".password")
+        || key.ends_with(".private.key")
+        || known.is_some_and(|setting| setting.kind == Kind::Password)
+}
+
+/// Lists the required keys that have no value.
+pub fn missing<'a>(element: &'a Element, given: &Given) -> Vec<&'a str> {
+    let has =
+        |key: &str| given.get(key).and_then(Option::as_ref).is_some_and(|value| !value.trim().is_empty());
+    let required = element.configuration.iter().filter(|setting| setting.required);
+    required.map(|setting| setting.key.as_str()).filter(|key| !has(key)).collect()
+}
+
+/// Gives the client's credentials at the vendor out of an instance's secrets.
+#[cfg(feature = "send")]
+pub fn client(secrets: &BTreeMap<String, SecretString>) -> Result<Client<'_>, Error> {
+    let secret = |key: &str| secrets.get(key).ok_or_else(|| Error::Internal(format!("{key} is not kept")));
+    Ok(Client { id: secret(CLIENT_ID)?.expose_secret(), secret: secret(CLIENT_SECRET)? })
+}
+
+/// Fills in defaults, normalises hosts and takes the secrets out.
+pub fn split(element: &Element, mut given: Given) -> Result<Split, Error> {
+    for setting in &element.configuration {
+        if let (Some(default), false) = (&setting.default, given.contains_key(&setting.key)) {
+            given.insert(setting.key.clone(), Some(default.clone()));
+        }
+        if let (false, Some(Some(value))) = (setting.hosts.is_empty(), given.get_mut(&setting.key))
+            && !value.trim().is_empty()
+        {
+            *value = endpoint::host(value, &setting.hosts).ok_or_else(|| {
+                let shown: String = value.chars().take(100).collect();
+                let wanted = endpoint::allowed(&setting.hosts);
+                Error::Invalid(format!("{} must be a host such as {wanted}, not {shown:?}", setting.key))
+            })?;
+        }
+    }
+    let mut split = Split { open: BTreeMap::new(), secrets: BTreeMap::new() };
+    for (key, value) in given {
+        match value {
+            Some(value) if is_secret(element, &key) => {
+                split.open.insert(key.clone(), Some(MASK.to_owned()));
+                if !TOKENS.contains(&key.as_str()) {
+                    split.secrets.insert(key, value.into());
+                }
+            }
+            value => {
+                split.open.insert(key, value);
+            }
+        }
+    }
+    Ok(split)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::catalogue::Catalogue;
+
+    fn given(pairs: &[(&str, &str)]) -> Given {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned()))).collect()
+    }
+
+    #[test]
+    fn secrets_go_to_the_vault_and_masks_to_the_registry() {
+        let catalogue = Catalogue::built_in();
+        let element = catalogue.find("infusionsoftcrm").unwrap();
+        let split = split(
+            element,
+            given(&[
+                ("oauth.api.key", "planted-key"),
+                ("oauth.api.secret", "planted-secret"),
+                ("infusionsoft.private.key", "planted-private"),
+                ("oauth.user.refresh_token", "planted-token"),
+                ("some.password", "planted-password"),
+                ("infusionsoft.server", "https://DT123.infusionsoft.com"),
+                ("unknown", "kept"),
+            ]),
+        )
+        .unwrap();
+        assert!(!format!("{:?}", split.open).contains("planted"));
+        assert_eq!(split.secrets["infusionsoft.private.key"].expose_secret(), "planted-private");
+        assert_eq!(split.secrets.len(), 4, "the token is not configuration");
+        assert_eq!(split.open["infusionsoft.server"].as_deref(), Some("dt123.infusionsoft.com"));
+        assert_eq!(split.open["unknown"].as_deref(), Some("kept"));
+        assert_eq!(split.open["filter.response.nulls"].as_deref(), Some("true"), "the default");
+    }
+
+    #[test]
+    fn every_missing_key_is_named() {
+        let catalogue = Catalogue::built_in();
+        let element = catalogue.find("infusionsoftcrm").unwrap();
+        let found = missing(element, &given(&[("oauth.api.key", " "), ("oauth.api.secret", "s")]));
+        assert_eq!(found, ["oauth.api.key", "oauth.callback.url"]);
+    }
+
+    #[test]
+    fn a_host_outside_the_pattern_is_refused_with_its_value() {
+        let catalogue = Catalogue::built_in();
+        let element = catalogue.find("infusionsoftcrm").unwrap();
+        let error = split(element, given(&[("infusionsoft.server", "evil.com")])).unwrap_err().to_string();
+        assert!(error.contains("infusionsoft.server") && error.contains("evil.com"), "{error}");
+    }
+}

@@ -1,0 +1,83 @@
+//! The `Authorization` header: `User <secret>, Organization <secret>, Element <token>`.
+
+use lambda_http::http::HeaderMap;
+use lambda_http::http::header::AUTHORIZATION;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::keys::ElementToken;
+
+/// What a caller showed, unproven.
+#[derive(Debug, Default)]
+pub struct Credentials {
+    /// `User`.
+    pub user: Option<SecretString>,
+    /// `Organization`.
+    pub organization: Option<SecretString>,
+    /// `Element`, when it can be a token of ours.
+    pub element: Option<ElementToken>,
+}
+
+impl Credentials {
+    /// Reads the header. Parts come in any order, schemes in any case, spaces are free; schemes that
+    /// mean nothing here are passed over. `None` when a part stands there twice, or has no value.
+    pub fn read(headers: &HeaderMap) -> Option<Self> {
+        let mut found = Self::default();
+        let mut element = None;
+        for line in headers.get_all(AUTHORIZATION) {
+            for part in line.to_str().ok()?.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+                let (scheme, value) = part.split_once(char::is_whitespace).unwrap_or((part, ""));
+                let value = value.trim();
+                let slot = match scheme.to_ascii_lowercase().as_str() {
+                    "user" => &mut found.user,
+                    "organization" => &mut found.organization,
+                    "element" => &mut element,
+                    _ => continue,
+                };
+                if value.is_empty() || slot.replace(SecretString::from(value)).is_some() {
+                    return None;
+                }
+            }
+        }
+        found.element = element.and_then(|token| ElementToken::parse(token.expose_secret()));
+        Some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::http::HeaderValue;
+
+    fn read(lines: &[&str]) -> Option<(String, String)> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(AUTHORIZATION, HeaderValue::from_str(line).unwrap());
+        }
+        let found = Credentials::read(&headers)?;
+        let text =
+            |secret: Option<SecretString>| secret.map(|s| s.expose_secret().to_owned()).unwrap_or_default();
+        Some((text(found.user), text(found.organization)))
+    }
+
+    #[test]
+    fn parts_are_read_in_any_order_case_and_spacing() {
+        let expected = Some(("u/+=".to_owned(), "o1".to_owned()));
+        for line in [
+            "User u/+=, Organization o1",
+            "Organization o1,User u/+=",
+            "  uSER   u/+=  ,  ORGANIZATION\to1 ,",
+            "Bearer x, User u/+=, Organization o1, Element junk",
+        ] {
+            assert_eq!(read(&[line]), expected, "{line}");
+        }
+        assert_eq!(read(&["User u/+=", "Organization o1"]), expected);
+    }
+
+    #[test]
+    fn what_is_ambiguous_or_empty_is_refused() {
+        for line in ["User a, User b", "User", "User , Organization o", "Organization o, organization p"] {
+            assert_eq!(read(&[line]), None, "{line}");
+        }
+        assert_eq!(read(&[]), Some((String::new(), String::new())));
+    }
+}

@@ -1,0 +1,254 @@
+//! Requests and responses: from a route's table to an answer in the contract's shape.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use lambda_http::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use lambda_http::http::{HeaderMap, Method, StatusCode};
+use lambda_http::{Body, Request, Response};
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::clock::Stopwatch;
+use crate::error::Error;
+use crate::random;
+use crate::wire;
+
+/// Where the API's paths begin.
+pub const BASE: &str = "/elements/api-v2";
+
+/// The longest request body that is read, in bytes.
+pub const LONGEST_BODY: usize = 1024 * 1024;
+
+/// The headers that a page's script may read, besides the harmless ones.
+const EXPOSED: &str = "Elements-Returned-Count, Elements-Total-Count, Elements-Request-Id, \
+                       Elements-Next-Page-Token, Elements-Trace-Id, Elements-Error, Content-Disposition";
+
+/// The header that names a request, on every response.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("elements-request-id");
+/// The header that says where the next page begins.
+pub const NEXT_PAGE: HeaderName = HeaderName::from_static("elements-next-page-token");
+/// The header that counts what this page holds.
+pub const RETURNED_COUNT: HeaderName = HeaderName::from_static("elements-returned-count");
+/// The header that counts what all pages hold.
+pub const TOTAL_COUNT: HeaderName = HeaderName::from_static("elements-total-count");
+
+/// The most that one page of a list holds, and what it holds when the client does not say.
+pub const PAGE_SIZE: usize = 200;
+
+/// What a route's function returns.
+pub type Answered<'a> = BoxFuture<'a, Result<Response<Body>, Error>>;
+
+/// One route: a method, a path as API Gateway writes it (below [`BASE`]), and what answers it.
+pub struct Route<S> {
+    /// The method.
+    pub method: Method,
+    /// The path, with `{name}` for a parameter.
+    pub path: &'static str,
+    /// What answers it.
+    pub handle: for<'a> fn(&'a S, &'a Call) -> Answered<'a>,
+}
+
+/// One request, read as far as every route needs it.
+#[derive(Debug)]
+pub struct Call {
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The number that the response and the log name it by.
+    pub request_id: String,
+    parameters: Vec<(String, String)>,
+    query: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Call {
+    /// Gives a parameter of the path, decoded.
+    pub fn parameter(&self, name: &str) -> &str {
+        value(&self.parameters, name).unwrap_or_default()
+    }
+
+    /// Gives a parameter of the query, the first of its name; nothing when it is empty.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        value(&self.query, name).filter(|value| !value.is_empty())
+    }
+
+    /// Gives every parameter of the query, in order.
+    pub fn queries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Gives the `pageSize` asked for, 1 to [`PAGE_SIZE`]; more is cut down to that.
+    pub fn page_size(&self) -> Result<usize, Error> {
+        let Some(given) = self.query("pageSize") else { return Ok(PAGE_SIZE) };
+        match given.parse() {
+            Ok(size @ 1..) => Ok(PAGE_SIZE.min(size)),
+            _ => {
+                Err(Error::Invalid(format!("pageSize must be a number from 1 to {PAGE_SIZE}, not {given:?}")))
+            }
+        }
+    }
+
+    /// Reads the body as a JSON object, whatever its content type says; an empty one is `{}`.
+    pub fn object(&self) -> Result<serde_json::Map<String, Value>, Error> {
+        if self.body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(serde_json::Map::new());
+        }
+        match serde_json::from_slice(&self.body) {
+            Ok(Value::Object(object)) => Ok(object),
+            Ok(_) => Err(Error::Invalid("The body must be a JSON object".into())),
+            Err(error) => Err(self.not_json(&error)),
+        }
+    }
+
+    fn not_json(&self, error: &serde_json::Error) -> Error {
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("none");
+        if kind == "none" || kind.to_ascii_lowercase().contains("json") {
+            return Error::Invalid(format!("The body is not JSON: {error}"));
+        }
+        Error::UnsupportedMediaType(kind.chars().take(100).collect())
+    }
+}
+
+fn value<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+/// Finds the route of a request and sees to it that every answer has the contract's shape.
+pub struct Router<S: 'static> {
+    paths: matchit::Router<Vec<&'static Route<S>>>,
+}
+
+impl<S> Router<S> {
+    /// Builds the router of a route table.
+    ///
+    /// # Panics
+    /// When two of the table's paths contradict each other: a mistake that any test finds.
+    #[expect(clippy::panic, reason = "a route table is a constant")]
+    pub fn new(routes: &'static [Route<S>]) -> Self {
+        let mut paths = matchit::Router::new();
+        for route in routes {
+            let path = format!("{BASE}{}", route.path);
+            if let Ok(known) = paths.at_mut(&path) {
+                let known: &mut Vec<_> = known.value;
+                if known.iter().all(|other: &&Route<S>| other.path == route.path) {
+                    known.push(route);
+                    continue;
+                }
+            }
+            if let Err(error) = paths.insert(path, vec![route]) {
+                panic!("the route {} {}: {error}", route.method, route.path);
+            }
+        }
+        Self { paths }
+    }
+
+    /// Tells whether a path is one of these, whatever the method.
+    pub fn knows(&self, path: &str) -> bool {
+        self.paths.at(path).is_ok()
+    }
+
+    /// Answers a request. A panic in a route becomes a 500, and the next request is served.
+    pub async fn answer(&self, state: &S, request: Request) -> Response<Body> {
+        let watch = Stopwatch::start();
+        let request_id = random::id();
+        let method = request.method().clone();
+        let (path, outcome) = match self.route(request, &request_id) {
+            Err(error) => ("", Err(error)),
+            Ok((route, call)) => {
+                let handled = AssertUnwindSafe((route.handle)(state, &call)).catch_unwind().await;
+                (route.path, handled.unwrap_or_else(|_| Err(Error::Internal("a panic".into()))))
+            }
+        };
+        let mut response = outcome.unwrap_or_else(|error| refusal(&error, &request_id));
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, header(&request_id));
+        headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
+        headers.insert("access-control-expose-headers", HeaderValue::from_static(EXPOSED));
+        let (status, milliseconds) = (response.status().as_u16(), watch.milliseconds());
+        tracing::info!(%method, route = path, status, milliseconds, request_id, "answered");
+        response
+    }
+
+    fn route(&self, request: Request, request_id: &str) -> Result<(&'static Route<S>, Call), Error> {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        let Ok(found) = self.paths.at(path) else {
+            let path: String = path.chars().take(200).collect();
+            return Err(Error::NotFound(format!("There is nothing at {path}")));
+        };
+        let routes = found.value;
+        let Some(route) = routes.iter().find(|route| route.method == parts.method) else {
+            let allow: Vec<_> = routes.iter().map(|route| route.method.as_str()).collect();
+            return Err(Error::MethodNotAllowed {
+                method: parts.method.to_string(),
+                allow: allow.join(", "),
+            });
+        };
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), decoded(value))).collect();
+        let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let body = match body {
+            Body::Empty => Vec::new(),
+            Body::Text(text) => text.into_bytes(),
+            Body::Binary(bytes) => bytes,
+            _ => return Err(Error::Internal("a body of an unknown kind".into())),
+        };
+        if body.len() > LONGEST_BODY {
+            return Err(Error::TooLarge { limit: LONGEST_BODY });
+        }
+        let call = Call {
+            headers: parts.headers,
+            request_id: request_id.to_owned(),
+            parameters,
+            query: query.into_owned().collect(),
+            body,
+        };
+        Ok((route, call))
+    }
+}
+
+/// Answers 200 with a JSON body that nobody may keep.
+pub fn json(value: &impl Serialize) -> Result<Response<Body>, Error> {
+    let body = serde_json::to_string(value).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(response(StatusCode::OK, body.into()))
+}
+
+/// Answers 200 with no body.
+pub fn empty() -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    response.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Writes a header's value; what cannot be one becomes empty.
+pub fn header(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn response(status: StatusCode, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Turns an error into its answer; what is ours to mend goes to the log.
+fn refusal(error: &Error, request_id: &str) -> Response<Body> {
+    let status = error.status();
+    if status.is_server_error() {
+        tracing::error!(request_id, status = status.as_u16(), cause = ?error, "failed");
+    }
+    let body =
+        wire::Failure { request_id, message: &error.to_string(), provider_message: error.provider_message() };
+    let mut response = response(status, serde_json::to_string(&body).unwrap_or_default().into());
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Error::MethodNotAllowed { allow, .. } = error {
+        response.headers_mut().insert(ALLOW, header(allow));
+    }
+    response
+}

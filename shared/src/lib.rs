@@ -1,0 +1,40 @@
+//! What valetkey's functions know.
+//!
+//! In reading order:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`element`], [`check`], [`catalogue`] | vendors as data: the descriptor's shape, what makes one wrong, finding one |
+//! | [`http`], [`wire`], [`error`] | a request in, an answer or an error out, in the contract's shape |
+//! | [`credentials`], [`user`], [`keys`], [`app`] | who calls, and what handlers are given |
+//! | [`oauth`] | the vendor's side: redirect URL, exchange, revocation |
+//! | [`vault`], [`registry`] | the two seams: where secrets are, where records are |
+//! | [`grant`], [`instance`], [`configuration`] | what the vault and the registry keep of an instance |
+//! | [`creation`], [`removal`] | an instance's birth and death, safe at every step |
+//! | [`clock`], [`random`] | the time and randomness, each read in one place |
+//!
+//! `oauth` never touches the vault or the registry; functions never call each other; no secret is in a
+//! log, a URL, an error or a `Debug`; a vendor's quirk is a field of its descriptor.
+
+pub mod app;
+pub mod catalogue;
+pub mod check;
+pub mod clock;
+pub mod configuration;
+#[cfg(feature = "send")]
+pub mod creation;
+pub mod credentials;
+pub mod element;
+pub mod error;
+pub mod grant;
+pub mod http;
+pub mod instance;
+pub mod keys;
+pub mod oauth;
+pub mod random;
+pub mod registry;
+#[cfg(feature = "send")]
+pub mod removal;
+pub mod user;
+pub mod vault;
+pub mod wire;

@@ -1,0 +1,64 @@
+//! What the project exists for: the vendor's side of OAuth 2.0, read from a descriptor.
+//!
+//! Nothing here touches the vault or the registry. In the order of a grant's life:
+//! [`authorize`] makes the redirect URL, [`send`] calls an endpoint, [`exchange`] turns a code into
+//! tokens, [`answer`] reads what comes back, [`revoke`] ends the grant. [`endpoint`] fills in the
+//! parts of a URL that differ by tenant.
+
+pub mod answer;
+pub mod authorize;
+pub mod endpoint;
+#[cfg(feature = "send")]
+pub mod exchange;
+#[cfg(feature = "send")]
+pub mod revoke;
+#[cfg(feature = "send")]
+pub mod send;
+
+/// Why a vendor did not do what it was asked, by what the caller does next.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum VendorError {
+    /// The vendor said no (RFC 6749 section 5.2). Nothing was granted.
+    #[error("{}", match .error.as_str() {
+        "invalid_client" => "The vendor refused the client: check oauth.api.key and oauth.api.secret",
+        _ => "The vendor refused the authorization: check the code and oauth.callback.url, or ask the user to consent again",
+    })]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The `error` code; empty when the answer had none.
+        error: String,
+        /// What the vendor said in words, or its error code.
+        message: String,
+    },
+    /// No connection was made: nothing was sent, so the same request can be sent again.
+    #[error("The vendor could not be reached; nothing was sent, so the same request can be tried again")]
+    Unreachable(String),
+    /// The request was sent and no answer came: the vendor may or may not have acted.
+    #[error(
+        "The vendor did not answer in time; ask the user to consent again if the code is refused next time"
+    )]
+    InDoubt(String),
+    /// The vendor is over its limit or in maintenance (429, 503).
+    #[error("The vendor is busy; try again after {retry_after} seconds")]
+    Busy {
+        /// How long to wait, in seconds.
+        retry_after: u64,
+    },
+    /// The vendor failed (another 5xx).
+    #[error("The vendor failed with status {status}")]
+    Failed {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The vendor answered something that is no token answer.
+    #[error("The vendor's answer could not be understood: {0}")]
+    Malformed(String),
+}
+
+impl VendorError {
+    /// Whether the vendor has certainly granted nothing and spent nothing.
+    pub fn granted_nothing(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Unreachable(_) | Self::Busy { .. })
+    }
+}

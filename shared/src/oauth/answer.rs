@@ -1,0 +1,225 @@
+//! Reads what a token endpoint answers (RFC 6749 sections 5.1 and 5.2), as the descriptor allows.
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use super::VendorError;
+use crate::clock::Timestamp;
+use crate::element::Answer;
+use crate::grant::Tokens;
+
+/// The longest lifetime that is believed, in seconds: ten years.
+const LONGEST: i64 = 10 * 365 * 86_400;
+
+/// How long to wait when a busy vendor does not say, in seconds.
+const USUAL_WAIT: u64 = 5;
+
+/// The longest wait that is passed on, in seconds.
+const LONGEST_WAIT: u64 = 3_600;
+
+/// An HTTP answer, cut at the limit and with nothing else read from it.
+#[derive(Debug)]
+pub struct Raw {
+    /// The HTTP status.
+    pub status: u16,
+    /// `Retry-After` in seconds, when it was given so.
+    pub retry_after: Option<u64>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Reads the tokens out of an answer that came at `now`.
+pub fn tokens(raw: &Raw, quirks: &Answer, now: Timestamp) -> Result<Tokens, VendorError> {
+    let members = granted(raw, quirks)?;
+    let members = match &quirks.envelope {
+        None => &members,
+        Some(name) => members
+            .get(name)
+            .and_then(Value::as_object)
+            .ok_or_else(|| VendorError::Malformed(format!("it has no object `{name}`")))?,
+    };
+    let access_token = text(members, "access_token")
+        .ok_or_else(|| VendorError::Malformed("it has no `access_token`".into()))?;
+    let token_type = text(members, "token_type").unwrap_or_else(|| "Bearer".into());
+    if !token_type.eq_ignore_ascii_case("bearer") {
+        return Err(VendorError::Malformed(format!("its token_type is {token_type:?}, not bearer")));
+    }
+    Ok(Tokens {
+        access_token: access_token.into(),
+        token_type,
+        issued: now,
+        expires: lifetime(members.get("expires_in"), quirks).map(|seconds| now + seconds),
+        refresh_token: text(members, "refresh_token").map(SecretString::from),
+        scope: scope(members.get("scope")),
+    })
+}
+
+/// Reads an answer to a request that grants nothing, such as a revocation.
+pub fn done(raw: &Raw) -> Result<(), VendorError> {
+    match raw.status {
+        200..=299 => Ok(()),
+        _ => Err(failure(raw, &members(raw, true).unwrap_or_default())),
+    }
+}
+
+fn granted(raw: &Raw, quirks: &Answer) -> Result<Map<String, Value>, VendorError> {
+    let members = members(raw, quirks.form_encoded);
+    if !(200..=299).contains(&raw.status) {
+        return Err(failure(raw, &members.unwrap_or_default()));
+    }
+    let members = members.ok_or_else(|| VendorError::Malformed("it is no JSON object".into()))?;
+    if text(&members, "error").is_some() {
+        return Err(refused(raw.status, &members));
+    }
+    Ok(members)
+}
+
+fn members(raw: &Raw, form_encoded: bool) -> Option<Map<String, Value>> {
+    if let Ok(members) = serde_json::from_slice(&raw.body) {
+        return Some(members);
+    }
+    let looks_encoded = form_encoded && raw.body.contains(&b'=') && !raw.body.contains(&b'<');
+    looks_encoded.then(|| {
+        form_urlencoded::parse(&raw.body)
+            .map(|(name, value)| (name.into(), Value::from(value.as_ref())))
+            .collect()
+    })
+}
+
+fn failure(raw: &Raw, members: &Map<String, Value>) -> VendorError {
+    match raw.status {
+        429 | 503 => {
+            VendorError::Busy { retry_after: raw.retry_after.unwrap_or(USUAL_WAIT).clamp(1, LONGEST_WAIT) }
+        }
+        400..=499 => refused(raw.status, members),
+        500..=599 => VendorError::Failed { status: raw.status },
+        status => {
+            VendorError::Malformed(format!("its status is {status}, which a token endpoint has no use for"))
+        }
+    }
+}
+
+fn refused(status: u16, members: &Map<String, Value>) -> VendorError {
+    let error = text(members, "error").unwrap_or_default();
+    let message = text(members, "error_description")
+        .or_else(|| text(members, "message"))
+        .unwrap_or_else(|| if error.is_empty() { format!("status {status}") } else { error.clone() });
+    VendorError::Refused { status, error: printable(&error), message: printable(&message) }
+}
+
+/// Keeps what a client may read of the vendor's words: one line of at most 500 characters.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(500).collect()
+}
+
+fn text(members: &Map<String, Value>, name: &str) -> Option<String> {
+    members.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn lifetime(expires_in: Option<&Value>, quirks: &Answer) -> Option<i64> {
+    let said = match expires_in {
+        Some(Value::Number(number)) => number.as_i64().or_else(|| number.as_u64().map(|_| LONGEST)),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let usual = quirks.default_lifetime.and_then(|seconds| i64::try_from(seconds).ok());
+    said.filter(|seconds| *seconds >= 0).or(usual).map(|seconds| seconds.min(LONGEST))
+}
+
+fn scope(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(scope) => Some(scope.clone()),
+        Value::Array(scopes) => Some(scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn read_with(status: u16, body: &str, quirks: &Answer) -> Result<Tokens, VendorError> {
+        tokens(&Raw { status, retry_after: None, body: body.into() }, quirks, 1_000)
+    }
+
+    fn read(status: u16, body: &str) -> Result<Tokens, VendorError> {
+        read_with(status, body, &Answer::default())
+    }
+
+    #[test]
+    fn keaps_answer_is_read_whole() {
+        let body = r#"{"access_token":"a","token_type":"bearer","expires_in":86400,"refresh_token":"r",
+            "scope":"full|xx123.infusionsoft.com","unknown":{"x":1}}"#;
+        let tokens = read(200, body).unwrap();
+        assert_eq!(tokens.access_token.expose_secret(), "a");
+        assert_eq!(tokens.refresh_token.unwrap().expose_secret(), "r");
+        assert_eq!((tokens.issued, tokens.expires), (1_000, Some(87_400)));
+        assert_eq!(tokens.scope.as_deref(), Some("full|xx123.infusionsoft.com"));
+    }
+
+    #[test]
+    fn odd_lifetimes_are_parsed_clamped_or_replaced_by_the_default() {
+        let quirks = Answer { default_lifetime: Some(60), ..Answer::default() };
+        let cases = [
+            ("3600", Some(4_600)),
+            ("\"3600\"", Some(4_600)),
+            ("0", Some(1_000)),
+            ("-5", Some(1_060)),
+            ("\"soon\"", Some(1_060)),
+            ("null", Some(1_060)),
+            ("1e300", Some(1_060)),
+            ("18446744073709551615", Some(1_000 + LONGEST)),
+            ("9223372036854775807", Some(1_000 + LONGEST)),
+        ];
+        for (expires_in, expected) in cases {
+            let body = format!(r#"{{"access_token":"a","expires_in":{expires_in}}}"#);
+            assert_eq!(read_with(200, &body, &quirks).unwrap().expires, expected, "{expires_in}");
+        }
+        assert_eq!(read(200, r#"{"access_token":"a"}"#).unwrap().expires, None);
+    }
+
+    #[test]
+    fn what_is_no_token_answer_is_malformed() {
+        let bodies =
+            ["", "<html>", "[]", "{", "\"x\"", "{}", r#"{"access_token":7}"#, r#"{"access_token":""}"#];
+        for body in bodies {
+            assert!(matches!(read(200, body), Err(VendorError::Malformed(_))), "{body}");
+        }
+        let mac = read(200, r#"{"access_token":"a","token_type":"mac"}"#);
+        assert!(matches!(mac, Err(VendorError::Malformed(_))));
+        assert!(matches!(read(302, "{}"), Err(VendorError::Malformed(_))));
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_vendors_words_at_any_status_of_its_kind() {
+        let body = r#"{"error":"invalid_grant","error_description":"Invalid refresh\u0007 token"}"#;
+        for status in [200, 400, 401] {
+            let Err(VendorError::Refused { error, message, .. }) = read(status, body) else { panic!() };
+            assert_eq!((error.as_str(), message.as_str()), ("invalid_grant", "Invalid refresh token"));
+        }
+        let Err(VendorError::Refused { message, .. }) = read(403, "<html>") else { panic!() };
+        assert_eq!(message, "status 403");
+    }
+
+    #[test]
+    fn busy_and_failing_vendors_are_told_apart() {
+        let raw = Raw { status: 429, retry_after: Some(7), body: Vec::new() };
+        let busy = tokens(&raw, &Answer::default(), 0);
+        assert!(matches!(busy, Err(VendorError::Busy { retry_after: 7 })));
+        assert!(matches!(read(503, ""), Err(VendorError::Busy { .. })));
+        assert!(matches!(read(500, r#"{"error":"x"}"#), Err(VendorError::Failed { status: 500 })));
+    }
+
+    #[test]
+    fn a_form_and_an_envelope_are_read_where_the_descriptor_says_so() {
+        let form = Answer { form_encoded: true, ..Answer::default() };
+        let tokens = read_with(200, "access_token=a%20b&expires_in=60", &form).unwrap();
+        assert_eq!((tokens.access_token.expose_secret(), tokens.expires), ("a b", Some(1_060)));
+        assert!(read(200, "access_token=a").is_err());
+        let envelope = Answer { envelope: Some("authed_user".into()), ..Answer::default() };
+        let tokens = read_with(200, r#"{"ok":true,"authed_user":{"access_token":"u"}}"#, &envelope).unwrap();
+        assert_eq!(tokens.access_token.expose_secret(), "u");
+    }
+}

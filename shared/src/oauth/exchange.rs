@@ -1,0 +1,56 @@
+//! The code exchange: an authorization code becomes tokens (RFC 6749 section 4.1.3).
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::VendorError;
+use super::answer;
+use super::send::{Client, Sender};
+use crate::clock::Clock;
+use crate::element::OAuth2;
+use crate::grant::Tokens;
+
+/// What is exchanged, and by whom.
+#[derive(Debug)]
+pub struct Code<'a> {
+    /// The code that the vendor gave the browser.
+    pub code: &'a SecretString,
+    /// The redirect URI that the authorization request named.
+    pub redirect_uri: &'a str,
+    /// The code verifier, where the vendor takes one (RFC 7636 section 4.5).
+    pub code_verifier: Option<&'a SecretString>,
+    /// The client that the code was given to.
+    pub client: Client<'a>,
+}
+
+/// Exchanges a code for tokens at the token endpoint `url`. Codes work once: an error that does not
+/// say [`VendorError::granted_nothing`] may have spent it.
+pub async fn exchange(
+    sender: &Sender,
+    oauth2: &OAuth2,
+    url: &str,
+    code: &Code<'_>,
+    clock: &Clock,
+) -> Result<Tokens, VendorError> {
+    let mut parameters = vec![
+        ("grant_type", "authorization_code"),
+        ("code", code.code.expose_secret()),
+        ("redirect_uri", code.redirect_uri),
+    ];
+    if let Some(verifier) = code.code_verifier {
+        parameters.push(("code_verifier", verifier.expose_secret()));
+    }
+    let raw = sender.send(&oauth2.token, url, code.client, parameters).await?;
+    answer::tokens(&raw, &oauth2.answer, clock.now()).map_err(|error| redacted(error, code))
+}
+
+/// Takes our own secrets out of a vendor's words, should it repeat them.
+fn redacted(error: VendorError, code: &Code<'_>) -> VendorError {
+    let VendorError::Refused { status, error, mut message } = error else { return error };
+    let secrets = [Some(code.client.secret), Some(code.code), code.code_verifier];
+    for secret in secrets.into_iter().flatten().map(ExposeSecret::expose_secret) {
+        if secret.len() >= 6 {
+            message = message.replace(secret, "[redacted]");
+        }
+    }
+    VendorError::Refused { status, error, message }
+}

@@ -1,0 +1,162 @@
+//! Sends a request to a vendor's endpoint: one client, built once, that follows nothing, repeats
+//! nothing and reads no more than it must.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use form_urlencoded::Serializer;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::redirect;
+use rustls::{ClientConfig, RootCertStore};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::VendorError;
+use super::answer::Raw;
+use crate::element::{ClientAuthentication, Encoding, Endpoint};
+
+/// The time to make a connection.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// The time for a whole call, from the name's look-up to the last byte.
+const TOTAL: Duration = Duration::from_secs(10);
+
+/// The longest body that is read, in bytes. A token answer is a thousandth of it.
+const LONGEST_BODY: usize = 256 * 1024;
+
+/// The client's credentials at the vendor.
+#[derive(Debug, Clone, Copy)]
+pub struct Client<'a> {
+    /// `client_id`.
+    pub id: &'a str,
+    /// `client_secret`.
+    pub secret: &'a SecretString,
+}
+
+/// What sends requests to vendors.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    http: reqwest::Client,
+}
+
+/// The HTTP client could not be built.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client could not be built: {0}")]
+pub struct BuildError(String);
+
+impl Sender {
+    /// Builds the client: TLS by ring over the Mozilla roots, a fresh connection for every call, since
+    /// one gone stale in a frozen function would leave in doubt whether a request had arrived.
+    pub fn new() -> Result<Self, BuildError> {
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| BuildError(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("valetkey/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .connect_timeout(CONNECT)
+            .timeout(TOTAL)
+            .build()
+            .map_err(|error| BuildError(error.to_string()))?;
+        Ok(Self { http })
+    }
+
+    /// Sends `parameters` to the endpoint at `url`, as `client`.
+    pub(super) async fn send(
+        &self,
+        endpoint: &Endpoint,
+        url: &str,
+        client: Client<'_>,
+        mut parameters: Vec<(&str, &str)>,
+    ) -> Result<Raw, VendorError> {
+        parameters.extend(endpoint.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let request = self.http.post(url).header(ACCEPT, "application/json");
+        let request = match endpoint.client_authentication {
+            ClientAuthentication::ClientSecretBasic => request.header(AUTHORIZATION, basic(client)),
+            ClientAuthentication::ClientSecretPost => {
+                parameters.push(("client_id", client.id));
+                parameters.push(("client_secret", client.secret.expose_secret()));
+                request
+            }
+        };
+        let (kind, body) = encode(endpoint.encoding, &parameters);
+        let response = request.header(CONTENT_TYPE, kind).body(body).send().await.map_err(failed)?;
+        read(response).await
+    }
+}
+
+fn encode(encoding: Encoding, parameters: &[(&str, &str)]) -> (&'static str, String) {
+    match encoding {
+        Encoding::Form => (
+            "application/x-www-form-urlencoded",
+            Serializer::new(String::new()).extend_pairs(parameters).finish(),
+        ),
+        Encoding::Json => {
+            let object: serde_json::Map<_, _> =
+                parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+            ("application/json", serde_json::Value::Object(object).to_string())
+        }
+    }
+}
+
+/// The `Authorization` header of RFC 6749 section 2.3.1: both parts form-encoded, then base64.
+fn basic(client: Client<'_>) -> String {
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encoded(client.id), encoded(client.secret.expose_secret()));
+    format!("Basic {}", STANDARD.encode(pair))
+}
+
+async fn read(mut response: reqwest::Response) -> Result<Raw, VendorError> {
+    let status = response.status().as_u16();
+    let retry_after =
+        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > LONGEST_BODY {
+            return Err(VendorError::Malformed(format!("it is longer than {LONGEST_BODY} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Raw { status, retry_after, body })
+}
+
+/// Sorts a transport error by whether the request can have arrived. Its URL is left out, since it may
+/// name a tenant.
+fn failed(error: reqwest::Error) -> VendorError {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    if error.is_connect() { VendorError::Unreachable(text) } else { VendorError::InDoubt(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basic_credentials_are_form_encoded_before_base64() {
+        let secret = "s:c&+ é".to_owned().into();
+        let header = basic(Client { id: "a b", secret: &secret });
+        let pair = STANDARD.decode(header.strip_prefix("Basic ").unwrap()).unwrap();
+        assert_eq!(String::from_utf8(pair).unwrap(), "a+b:s%3Ac%26%2B+%C3%A9");
+    }
+
+    #[test]
+    fn bodies_are_written_as_the_descriptor_says() {
+        let parameters = [("code", "a b&c"), ("x", "\"")];
+        assert_eq!(encode(Encoding::Form, &parameters).1, "code=a+b%26c&x=%22");
+        assert_eq!(encode(Encoding::Json, &parameters).1, r#"{"code":"a b&c","x":"\""}"#);
+    }
+}
