@@ -155,7 +155,7 @@ async fn store(app: &App, live: &Instance, grant: Grant) -> Result<(), Error> {
         tracing::error!(instance = live.id, cause = ?error, "a grant is lost: the vault did not store it");
         match error {
             PutError::Store(cause) => Error::Store(cause),
-            PutError::Taken => Error::Internal("a random version id was given twice".into()),
+            PutError::Taken | PutError::Gone => Error::Internal("a random version id was given twice".into()),
         }
     })
 }

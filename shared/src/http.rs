@@ -161,11 +161,7 @@ impl<S> Router<S> {
                 (route.path, handled.unwrap_or_else(|_| Err(Error::Internal("a panic".into()))))
             }
         };
-        let mut response = outcome.unwrap_or_else(|error| refusal(&error, &request_id));
-        let headers = response.headers_mut();
-        headers.insert(REQUEST_ID, header(&request_id));
-        headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
-        headers.insert("access-control-expose-headers", HeaderValue::from_static(EXPOSED));
+        let response = finished(outcome, &request_id);
         let (status, milliseconds) = (response.status().as_u16(), watch.milliseconds());
         tracing::info!(%method, route = path, status, milliseconds, request_id, "answered");
         response
@@ -232,6 +228,20 @@ fn response(status: StatusCode, body: Body) -> Response<Body> {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Answers for a request that reaches no router.
+pub fn refuse(error: Error) -> Response<Body> {
+    finished(Err(error), &random::id())
+}
+
+fn finished(outcome: Result<Response<Body>, Error>, request_id: &str) -> Response<Body> {
+    let mut response = outcome.unwrap_or_else(|error| refusal(&error, request_id));
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, header(request_id));
+    headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
+    headers.insert("access-control-expose-headers", HeaderValue::from_static(EXPOSED));
     response
 }
 

@@ -11,6 +11,9 @@ pub enum PutError {
     /// The version's id was used before, for another text, which stays as it is.
     #[error("that version exists with other content")]
     Taken,
+    /// There is no such secret to add a version to: it was removed meanwhile.
+    #[error("the secret is gone")]
+    Gone,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

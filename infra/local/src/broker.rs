@@ -1,0 +1,42 @@
+//! The functions, side by side in one process: the place of API Gateway on this machine.
+
+use std::sync::Arc;
+
+use elements::App as Elements;
+use lambda_http::{Body, Request, Response};
+use oauth_url::App as OAuthUrl;
+use valetkey::app::App;
+use valetkey::catalogue::Catalogue;
+use valetkey::http::Router;
+
+/// Every function, each with its own routes and what it is given.
+pub struct Broker {
+    oauth_url: (Router<OAuthUrl>, OAuthUrl),
+    instances: (Router<App>, App),
+    elements: (Router<Elements>, Elements),
+}
+
+impl Broker {
+    /// Puts the functions together around what they share.
+    pub fn new(app: App) -> Self {
+        let catalogue: Arc<Catalogue> = Arc::clone(&app.catalogue);
+        let oauth_url = OAuthUrl { catalogue: Arc::clone(&catalogue), pkce_key: app.pkce_key.clone() };
+        Self {
+            oauth_url: (Router::new(oauth_url::ROUTES), oauth_url),
+            instances: (Router::new(instances::ROUTES), app),
+            elements: (Router::new(elements::ROUTES), catalogue),
+        }
+    }
+
+    /// Answers a request by the function whose route it is; `elements` answers for unknown paths.
+    pub async fn answer(&self, request: Request) -> Response<Body> {
+        let path = request.uri().path();
+        if self.oauth_url.0.knows(path) {
+            self.oauth_url.0.answer(&self.oauth_url.1, request).await
+        } else if self.instances.0.knows(path) {
+            self.instances.0.answer(&self.instances.1, request).await
+        } else {
+            self.elements.0.answer(&self.elements.1, request).await
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! valetkey on one machine: the same handlers as on AWS, SQLite stores, and a sandbox vendor.
+//!
+//! [`options`] is the command line, [`data`] the folder with all that must not be lost, [`store`] the
+//! two seams in SQLite, [`broker`] the functions side by side, [`sandbox`] the pretend vendor.
+
+pub mod broker;
+pub mod data;
+mod first_start;
+pub mod options;
+pub mod sandbox;
+mod server;
+pub mod store;
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use valetkey::app::App;
+use valetkey::catalogue::{self, Catalogue};
+use valetkey::clock::Clock;
+use valetkey::error::StoreError;
+use valetkey::keys::{Key, TokenKeys};
+use valetkey::oauth::send::{BuildError, Sender};
+
+use crate::broker::Broker;
+use crate::data::{Folder, FolderError};
+use crate::options::Options;
+use crate::sandbox::{Ledger, Sandbox};
+use crate::store::{OpenError, SqliteRegistry, SqliteVault};
+
+/// Why the process cannot start, or ended; each is one sentence for whoever started it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The sandbox's database cannot be used.
+    #[error(transparent)]
+    Sandbox(#[from] OpenError),
+    /// The folder of further elements cannot be used.
+    #[error("--elements: {0}")]
+    Elements(#[from] catalogue::FolderError),
+    /// The port is taken.
+    #[error(
+        "Port {0} on 127.0.0.1 is taken: stop the program that has it, or choose another with --port N (0 picks a free one)"
+    )]
+    PortTaken(u16),
+    /// The port cannot be listened on for another reason.
+    #[error("Port {port} on 127.0.0.1 cannot be listened on: {cause}")]
+    Port {
+        /// The port.
+        port: u16,
+        /// What the operating system says.
+        cause: io::Error,
+    },
+    /// The store failed while starting.
+    #[error("The store failed: {0}")]
+    Store(#[from] StoreError),
+    /// The HTTP client could not be built.
+    #[error(transparent)]
+    Client(#[from] BuildError),
+    /// The server or the terminal failed.
+    #[error("The server failed: {0}")]
+    Server(#[from] io::Error),
+}
+
+/// Starts everything and serves until a signal ends it.
+pub async fn run(options: Options) -> Result<(), StartError> {
+    let folder = Folder::open(&options.data)?;
+    let master = folder.master_key()?;
+    let (database, seal) = folder.database(&master)?;
+    let listener = listen(options.port).await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    let registry = SqliteRegistry::new(database.clone());
+    registry.sweep(Clock::System.now()).await?;
+    let first = folder.first_user(&registry).await?;
+    let derive = |purpose| Key::derive(master.expose_secret().as_bytes(), purpose);
+    let app = App {
+        catalogue: Arc::new(catalogue(&options, &base)?),
+        clock: Clock::System,
+        vault: Arc::new(SqliteVault::new(database, seal)),
+        registry: Arc::new(registry),
+        token_keys: TokenKeys::new(1, derive("element-token")),
+        pkce_key: derive("pkce"),
+        sender: Sender::new()?,
+    };
+    let sandbox = if options.live { None } else { Some(sandbox(&folder, &options)?) };
+    let mut out = io::stdout();
+    writeln!(out, "valetkey listens on {base}{}", if options.live { "" } else { ", with a sandbox vendor" })?;
+    if let Some(first) = first {
+        write!(out, "\n{}", first_start::text(&base, &first, &folder.first_user_path(), !options.live))?;
+    }
+    out.flush()?;
+    server::serve(listener, Broker::new(app), sandbox).await?;
+    Ok(())
+}
+
+async fn listen(port: u16) -> Result<TcpListener, StartError> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(|cause| {
+        match cause.kind() {
+            io::ErrorKind::AddrInUse => StartError::PortTaken(port),
+            _ => StartError::Port { port, cause },
+        }
+    })
+}
+
+/// Opens the catalogue: built-in elements, pointed at the sandbox where it can play them, and those of
+/// the folder that was named, which go where they say.
+fn catalogue(options: &Options, base: &str) -> Result<Catalogue, StartError> {
+    let mut catalogue = Catalogue::built_in();
+    if !options.live {
+        let played: Vec<_> =
+            catalogue.elements().into_iter().filter_map(|e| sandbox::stand_in(e, base)).collect();
+        catalogue = catalogue.with(played);
+    }
+    if let Some(folder) = &options.elements {
+        catalogue = catalogue.with(catalogue::read_folder(folder)?);
+    }
+    Ok(catalogue)
+}
+
+fn sandbox(folder: &Folder, options: &Options) -> Result<axum::Router, StartError> {
+    let ledger = Ledger::open(&folder.sandbox_path())?;
+    Ok(Sandbox::new(ledger, options.sandbox.clone(), Clock::System).routes())
+}

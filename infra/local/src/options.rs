@@ -1,0 +1,73 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use tracing::Level;
+
+/// valetkey on one machine: an OAuth 2.0 connector broker with an embedded store.
+///
+/// The first start makes a user and prints its secrets with commands that walk through the whole flow.
+/// Unless --live is given, elements whose vendor the sandbox can play are connected to the sandbox: a
+/// pretend vendor in this same process, with a consent page to click on.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "valetkey", version, max_term_width = 100)]
+pub struct Options {
+    /// Port to listen on, on 127.0.0.1; 0 picks a free one and prints it
+    #[arg(long, value_name = "N", default_value_t = 9000)]
+    pub port: u16,
+
+    /// Folder for the database, the key file and the first user's secrets; made when it is missing.
+    /// Back it up whole: without its key file the secrets in the database cannot be opened
+    #[arg(long, value_name = "DIR", default_value = ".valetkey")]
+    pub data: PathBuf,
+
+    /// Folder of further elements, one vendor a TOML file, as in shared/elements; one that has a
+    /// built-in's key takes its place
+    #[arg(long, value_name = "DIR")]
+    pub elements: Option<PathBuf>,
+
+    /// Use the vendors' real addresses, without the sandbox
+    #[arg(long)]
+    pub live: bool,
+
+    /// How much to log on standard error: error, warn, info or debug
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub log: Level,
+
+    /// The sandbox's habits.
+    #[command(flatten)]
+    pub sandbox: Habits,
+}
+
+/// How the sandbox vendor behaves.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "The sandbox's habits")]
+pub struct Habits {
+    /// How long its access tokens live
+    #[arg(long = "sandbox-access-lifetime", value_name = "SECONDS", default_value_t = 86_400,
+          value_parser = clap::value_parser!(i64).range(0..=315_360_000))]
+    pub access_lifetime: i64,
+
+    /// How long its refresh tokens live, from their issue
+    #[arg(long = "sandbox-refresh-lifetime", value_name = "SECONDS", default_value_t = 3_888_000,
+          value_parser = clap::value_parser!(i64).range(0..=315_360_000))]
+    pub refresh_lifetime: i64,
+
+    /// How long a refresh token may be used again after its first use, for the same answer; after
+    /// that, and with 0 at once, its reuse kills the grant
+    #[arg(long = "sandbox-grace", value_name = "SECONDS", default_value_t = 0,
+          value_parser = clap::value_parser!(i64).range(0..=315_360_000))]
+    pub grace: i64,
+
+    /// How long it takes to answer, after it has acted
+    #[arg(long = "sandbox-latency", value_name = "MILLISECONDS", default_value = "0", value_parser = milliseconds)]
+    pub latency: Duration,
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .map(Duration::from_millis)
+        .map_err(|_| "it must be a whole number of milliseconds".to_owned())
+}

@@ -1,0 +1,221 @@
+//! The embedded store: one SQLite database behind both seams.
+//!
+//! Every change is on the disk before it is answered (`WAL` with `synchronous = FULL`), so a process
+//! that is killed at any moment loses nothing that it has answered.
+
+mod registry;
+mod seal;
+mod vault;
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use valetkey::error::StoreError;
+
+pub use registry::SqliteRegistry;
+pub use seal::Seal;
+pub use vault::SqliteVault;
+
+/// The version of the schema below, in the database's header.
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE items (
+        partition  TEXT NOT NULL,
+        sort       TEXT NOT NULL,
+        attributes TEXT NOT NULL,
+        expires    INTEGER AS (json_extract(attributes, '$.expires')),
+        PRIMARY KEY (partition, sort)
+    ) WITHOUT ROWID;
+    CREATE INDEX items_by_expiry ON items (expires) WHERE expires IS NOT NULL;
+    CREATE TABLE secrets (
+        secret  TEXT NOT NULL,
+        version TEXT NOT NULL,
+        sealed  BLOB NOT NULL,
+        PRIMARY KEY (secret, version)
+    ) WITHOUT ROWID;
+    CREATE TABLE seal (proof BLOB NOT NULL);
+";
+
+/// How long to wait for another process that has the database, before the request is told to try again.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Up to this size a database is read through for damage when it is opened, in bytes.
+const CHECKED: u64 = 64 * 1024 * 1024;
+
+/// Why a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be opened or written.
+    #[error("The database {path} cannot be opened: {cause}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system or SQLite says.
+        cause: String,
+    },
+    /// The file is not what was written.
+    #[error(
+        "The database {path} is damaged ({cause}): put back a backup of its folder, or move the folder away to begin anew"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        cause: String,
+    },
+    /// A later version of valetkey has made it.
+    #[error("The database {path} was made by a later version of valetkey: use that one")]
+    Later {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key file is not the one that its secrets were sealed with.
+    #[error("The key file does not fit the database {path}: put back the key file that it was made with")]
+    WrongKey {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// An open database, shared by all that use it.
+#[derive(Debug, Clone)]
+pub struct Database {
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl Database {
+    /// Opens the broker's database, making it when it is missing.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_with(path, SCHEMA, SCHEMA_VERSION, "FULL")
+    }
+
+    /// Opens a database of another schema.
+    pub(crate) fn open_with(path: &Path, schema: &str, version: i64, sync: &str) -> Result<Self, OpenError> {
+        let unusable =
+            |cause: std::io::Error| OpenError::Unusable { path: path.into(), cause: cause.to_string() };
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(unusable)?;
+        let size = file.metadata().map_err(unusable)?.len();
+        let connection = Connection::open(path).and_then(|mut connection| {
+            connection.busy_timeout(BUSY)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", sync)?;
+            let found = prepare(&mut connection, schema, version)?;
+            let sound = if size <= CHECKED { check(&connection)? } else { "ok".to_owned() };
+            Ok((connection, found, sound))
+        });
+        let (connection, found, sound) = connection.map_err(|error| opening(path, &error))?;
+        if sound != "ok" {
+            return Err(OpenError::Damaged { path: path.into(), cause: sound });
+        }
+        if found > version {
+            return Err(OpenError::Later { path: path.into() });
+        }
+        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Checks that the database was sealed with this seal; a new one takes it.
+    pub fn bind(&self, path: &Path, seal: &Seal) -> Result<(), OpenError> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let proven = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .and_then(|transaction| {
+                let proof =
+                    transaction.query_row("SELECT proof FROM seal", [], |row| row.get::<_, Vec<u8>>(0));
+                let proven = match proof {
+                    Ok(proof) => seal.open("seal", "proof", &proof).is_some(),
+                    Err(rusqlite::Error::QueryReturnedNoRows) => {
+                        let proof = seal.close("seal", "proof", b"valetkey");
+                        transaction.execute("INSERT INTO seal VALUES (?1)", [proof])?;
+                        true
+                    }
+                    Err(error) => return Err(error),
+                };
+                transaction.commit()?;
+                Ok(proven)
+            })
+            .map_err(|error| opening(path, &error))?;
+        if proven { Ok(()) } else { Err(OpenError::WrongKey { path: path.into() }) }
+    }
+
+    /// Runs work in a transaction of its own, off the threads that serve requests. The transaction is
+    /// committed when the work succeeds and undone when it fails.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, WorkError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let connection = Arc::clone(&self.connection);
+        let worked = tokio::task::spawn_blocking(move || {
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        });
+        match worked.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(WorkError::Store(error))) => Err(error),
+            Ok(Err(WorkError::Sqlite(error))) => Err(working(&error)),
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        }
+    }
+}
+
+/// Why work in a transaction failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkError {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes the schema in a new database; tells the version of the one that is there.
+fn prepare(connection: &mut Connection, schema: &str, version: i64) -> rusqlite::Result<i64> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found == 0 {
+        transaction.execute_batch(schema)?;
+        transaction.pragma_update(None, "user_version", version)?;
+    }
+    transaction.commit()?;
+    Ok(found)
+}
+
+fn check(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+fn opening(path: &Path, error: &rusqlite::Error) -> OpenError {
+    let (path, cause) = (path.into(), error.to_string());
+    if is_damage(error) { OpenError::Damaged { path, cause } } else { OpenError::Unusable { path, cause } }
+}
+
+fn working(error: &rusqlite::Error) -> StoreError {
+    let passing = matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::CannotOpen
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::OutOfMemory
+        )
+    );
+    if passing { StoreError::Unavailable(error.to_string()) } else { StoreError::Damaged(error.to_string()) }
+}
+
+/// Makes a folder that only its owner may enter.
+pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

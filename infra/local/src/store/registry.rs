@@ -1,0 +1,147 @@
+//! The registry in SQLite: one row an item, its attributes as JSON.
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde_json::Value;
+use valetkey::clock::Timestamp;
+use valetkey::error::StoreError;
+use valetkey::registry::{Change, Condition, Item, Key, Page, Registry, Written, holds};
+
+use super::{Database, WorkError};
+
+/// Keeps records in SQLite.
+#[derive(Debug, Clone)]
+pub struct SqliteRegistry {
+    database: Database,
+}
+
+impl SqliteRegistry {
+    /// Keeps records in this database.
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Sweeps away what has expired; on AWS the table does it by itself.
+    pub async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let work = move |transaction: &Transaction<'_>| {
+            Ok(transaction.execute("DELETE FROM items WHERE expires <= ?1", [now])?)
+        };
+        self.database.run(work).await
+    }
+}
+
+#[async_trait]
+impl Registry for SqliteRegistry {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        let key = key.clone();
+        self.database.run(move |transaction| read(transaction, &key)).await
+    }
+
+    async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError> {
+        let key = key.clone();
+        let work = move |transaction: &Transaction<'_>| {
+            if let Some(found) = read(transaction, &key)? {
+                return Ok(Written::Refused(Some(found)));
+            }
+            let mut insert = transaction
+                .prepare_cached("INSERT INTO items (partition, sort, attributes) VALUES (?1, ?2, ?3)")?;
+            insert.execute(params![key.partition, key.sort, text(&item)])?;
+            Ok(Written::Done(item))
+        };
+        self.database.run(work).await
+    }
+
+    async fn update(&self, key: &Key, change: Change) -> Result<Written, StoreError> {
+        let key = key.clone();
+        let work = move |transaction: &Transaction<'_>| {
+            let Some(mut item) = read(transaction, &key)? else { return Ok(Written::Refused(None)) };
+            if !change.conditions.iter().all(|condition| holds(&item, condition)) {
+                return Ok(Written::Refused(Some(item)));
+            }
+            for attribute in change.remove {
+                item.remove(attribute);
+            }
+            item.extend(change.set.into_iter().map(|(attribute, value)| (attribute.to_owned(), value)));
+            let mut update = transaction
+                .prepare_cached("UPDATE items SET attributes = ?3 WHERE partition = ?1 AND sort = ?2")?;
+            update.execute(params![key.partition, key.sort, text(&item)])?;
+            Ok(Written::Done(item))
+        };
+        self.database.run(work).await
+    }
+
+    async fn remove(&self, key: &Key, conditions: Vec<Condition>) -> Result<bool, StoreError> {
+        let key = key.clone();
+        let work = move |transaction: &Transaction<'_>| {
+            let Some(item) = read(transaction, &key)? else { return Ok(true) };
+            if !conditions.iter().all(|condition| holds(&item, condition)) {
+                return Ok(false);
+            }
+            transaction
+                .execute("DELETE FROM items WHERE partition = ?1 AND sort = ?2", [key.partition, key.sort])?;
+            Ok(true)
+        };
+        self.database.run(work).await
+    }
+
+    async fn list(
+        &self,
+        partition: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let partition = partition.to_owned();
+        let (from, to) = (after.unwrap_or("").max(prefix).to_owned(), format!("{prefix}\u{10FFFF}"));
+        let after = after.unwrap_or("").to_owned();
+        let work = move |transaction: &Transaction<'_>| {
+            let mut select = transaction.prepare_cached(
+                "SELECT sort, attributes FROM items
+                 WHERE partition = ?1 AND sort >= ?2 AND sort < ?3 AND sort > ?4 ORDER BY sort LIMIT ?5",
+            )?;
+            let asked = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+            let rows = select.query_map(params![partition, from, to, after, asked], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            })?;
+            let mut items = Vec::new();
+            for row in rows {
+                let (sort, attributes) = row?;
+                items.push((sort, item(&attributes)?));
+            }
+            let more = items.len() > limit;
+            items.truncate(limit);
+            Ok(Page { items, more })
+        };
+        self.database.run(work).await
+    }
+
+    async fn next(&self, counter: &str) -> Result<u64, StoreError> {
+        let counter = counter.to_owned();
+        let work = move |transaction: &Transaction<'_>| {
+            let mut count = transaction.prepare_cached(
+                "INSERT INTO items (partition, sort, attributes) VALUES ('counter', ?1, '{\"value\":1}')
+                 ON CONFLICT DO UPDATE
+                 SET attributes = json_set(attributes, '$.value', json_extract(attributes, '$.value') + 1)
+                 RETURNING json_extract(attributes, '$.value')",
+            )?;
+            Ok(count.query_row([counter], |row| row.get::<_, i64>(0))?.unsigned_abs())
+        };
+        self.database.run(work).await
+    }
+}
+
+fn read(transaction: &Transaction<'_>, key: &Key) -> Result<Option<Item>, WorkError> {
+    let mut select =
+        transaction.prepare_cached("SELECT attributes FROM items WHERE partition = ?1 AND sort = ?2")?;
+    let found: Option<String> = select.query_row([&key.partition, &key.sort], |row| row.get(0)).optional()?;
+    Ok(found.map(|attributes| item(&attributes)).transpose()?)
+}
+
+fn item(attributes: &str) -> Result<Item, StoreError> {
+    serde_json::from_str(attributes)
+        .map_err(|error| StoreError::Damaged(format!("an item cannot be read: {error}")))
+}
+
+fn text(item: &Item) -> String {
+    Value::Object(item.clone()).to_string()
+}
