@@ -1,1 +1,24 @@
-//! x
+//! What the tests stand on: brokers that are really started, the vendors they talk to, and the suites
+//! that every implementation of a seam must pass.
+
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test panics to fail"
+)]
+
+pub mod broker;
+pub mod client;
+pub mod oidc;
+pub mod suites;
+pub mod vendor;
+
+use std::path::PathBuf;
+
+/// Names the folder that cargo builds into: tests run from `<target>/<profile>/deps`.
+pub fn profile_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    test.ancestors().nth(2).expect("a test runs below the target folder").to_owned()
+}

@@ -1,0 +1,82 @@
+//! The process is killed at random moments under load, fifty times: what was answered is there.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde_json::Value;
+use tests::broker::Broker;
+use tests::client::Client;
+
+const KILLS: usize = 50;
+const WORKERS: usize = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_was_answered_survives_fifty_kills_and_nothing_is_half() {
+    let mut broker = Broker::start(&["--log", "error"]).await;
+    let mut answered = BTreeMap::new();
+    for _ in 0..KILLS {
+        let workers: Vec<_> = (0..WORKERS).map(|_| tokio::spawn(work(broker.client.clone()))).collect();
+        // Load until a few were made, and then a random number of calls more: the kill meets any step.
+        let random = valetkey::random::bytes::<1>()[0];
+        for _ in 0..random {
+            broker.client.root("/sandbox/stats").await;
+        }
+        broker.kill().await;
+        for worker in workers {
+            answered.extend(worker.await.unwrap());
+        }
+        broker.restart().await;
+    }
+    let found = everything(&broker.client).await;
+    println!("{} instances answered and {} found after {KILLS} kills", answered.len(), found.len());
+    assert!(answered.len() >= KILLS, "the load was no load: {} instances", answered.len());
+    for (id, before) in &answered {
+        assert_eq!(found.get(id), Some(before), "instance {id} was answered");
+    }
+    for (id, instance) in &found {
+        let access = broker.client.access_token(&instance["id"]).await;
+        assert_eq!(broker.client.userinfo(&access).await, 200, "instance {id} is whole");
+    }
+}
+
+/// Makes instances until the process dies, and gives those that were answered.
+async fn work(client: Client) -> Vec<(u64, Value)> {
+    let mut answered = Vec::new();
+    while let Some(instance) = attempt(&client).await {
+        answered.push((instance["id"].as_u64().unwrap(), instance));
+    }
+    answered
+}
+
+/// Goes the whole way once; nothing when the process died on it.
+async fn attempt(client: &Client) -> Option<Value> {
+    let query = format!("apiKey={}&callbackUrl={}", tests::client::API_KEY, tests::client::CALLBACK);
+    let url = client
+        .bare(Method::GET, &format!("/elements/infusionsoftcrm/oauth/url?{query}"))
+        .send()
+        .await
+        .ok()?;
+    let url: Value = url.json().await.ok()?;
+    let decided =
+        client.http.post(url["oauthUrl"].as_str()?).form(&[("decision", "allow")]).send().await.ok()?;
+    let callback = url::Url::parse(decided.headers()["location"].to_str().unwrap()).unwrap();
+    let code = tests::client::parameter(&callback, "code").unwrap();
+    let made = client.create("infusionsoftcrm", &code, "Under load").send().await.ok()?;
+    let (status, body) = (made.status(), made.bytes().await.ok()?);
+    assert_eq!(status, 200, "{body:?}");
+    Some(serde_json::from_slice(&body).unwrap())
+}
+
+async fn everything(client: &Client) -> BTreeMap<u64, Value> {
+    let (mut found, mut next) = (BTreeMap::new(), String::new());
+    loop {
+        let response = client.call(Method::GET, &format!("/instances?nextPage={next}")).send().await.unwrap();
+        let token = response.headers().get("elements-next-page-token").cloned();
+        let page: Vec<Value> = response.json().await.unwrap();
+        found.extend(page.into_iter().map(|instance| (instance["id"].as_u64().unwrap(), instance)));
+        match token {
+            Some(token) => token.to_str().unwrap().clone_into(&mut next),
+            None => return found,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The main job: from the redirect URL to a living instance and its access token.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::broker::Broker;
+use tests::client::{API_KEY, API_SECRET, CALLBACK, body, ok, outcome, parameter};
+use tokio::io::AsyncWriteExt;
+
+#[tokio::test]
+async fn a_consent_becomes_an_instance_whose_access_token_the_vendor_takes() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let callback = client.decide(&client.oauth_url("infusionsoftcrm").await, "allow").await;
+    assert!(callback.as_str().starts_with(CALLBACK));
+    assert_eq!(parameter(&callback, "state").as_deref(), Some("my state"));
+    assert_eq!(parameter(&callback, "scope").as_deref(), Some("full|xx123.infusionsoft.com"));
+    let code = parameter(&callback, "code").unwrap();
+
+    let instance = ok(client.create("infusionsoftcrm", &code, "API Instance")).await;
+    assert_eq!(
+        (&instance["id"], &instance["name"], &instance["tags"]),
+        (&json!(1), &json!("API Instance"), &json!(["Docs"]))
+    );
+    assert_eq!(instance["element"]["key"], "infusionsoftcrm");
+    assert_eq!((&instance["valid"], &instance["disabled"]), (&json!(true), &json!(false)));
+    let token = instance["token"].as_str().unwrap();
+    assert_eq!(token.len(), 44);
+
+    let shown = ok(client.call(Method::GET, "/instances/1")).await;
+    assert_eq!(shown, instance, "what was answered is what is shown");
+    let access = ok(client.call(Method::GET, "/instances/1/access-token")).await;
+    assert_eq!(
+        (&access["token_type"], &access["scope"]),
+        (&json!("bearer"), &json!("full|xx123.infusionsoft.com"))
+    );
+    assert!((86_390..=86_400).contains(&access["expires_in"].as_i64().unwrap()), "{access}");
+    assert!(access.get("refresh_token").is_none());
+    assert_eq!(client.userinfo(access["access_token"].as_str().unwrap()).await, 200);
+    assert_eq!(client.userinfo("another").await, 401);
+
+    let by_token = ok(client.call_as(token, Method::GET, "/instances/access-token")).await;
+    assert_eq!(by_token["access_token"], access["access_token"]);
+    let stats = broker.stats().await;
+    assert_eq!(
+        stats,
+        json!({"codesIssued": 1, "exchanges": 1, "refreshes": 0, "reuses": 0, "revocations": 0, "apiCalls": 2})
+    );
+}
+
+#[tokio::test]
+async fn a_denied_consent_stores_nothing() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let callback = client.decide(&client.oauth_url("infusionsoftcrm").await, "deny").await;
+    assert_eq!(parameter(&callback, "error").as_deref(), Some("access_denied"));
+    assert_eq!(parameter(&callback, "state").as_deref(), Some("my state"));
+    assert_eq!(parameter(&callback, "code"), None);
+
+    let mut sent = body("infusionsoftcrm", "", "Denied");
+    let query: serde_json::Map<String, Value> =
+        callback.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect();
+    sent["providerData"] = query.into();
+    let (status, answer) = outcome(client.call(Method::POST, "/instances").json(&sent)).await;
+    assert_eq!((status, &answer["providerMessage"]), (400, &json!("The user denied the request")));
+    assert_eq!(outcome(client.call(Method::GET, "/instances")).await.0, 404);
+    assert_eq!(broker.stats().await["codesIssued"], 0);
+}
+
+#[tokio::test]
+async fn every_element_goes_the_whole_way_in_both_forms() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let keys = [
+        "infusionsoftcrm",
+        "infusionsoftmarketing",
+        "infusionsoftecommerce",
+        "infusionsoftrest",
+        "infusionsofterp",
+    ];
+    for key in keys {
+        let id = client.instance(key, key).await["id"].clone();
+        assert_eq!(client.userinfo(&client.access_token(&id).await).await, 200);
+        let mut sent = body(key, &client.code(key).await, key);
+        sent.as_object_mut().unwrap().remove("element");
+        let made = ok(client.call(Method::POST, &format!("/elements/{key}/instances")).json(&sent)).await;
+        assert_eq!(made["element"]["key"], key);
+    }
+    assert_eq!(ok(client.call(Method::GET, "/instances")).await.as_array().unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn a_deleted_instance_is_gone_here_and_revoked_at_the_vendor() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let instance = client.instance("infusionsoftcrm", "Short-lived").await;
+    let access = client.access_token(&instance["id"]).await;
+    let deleted = client.call(Method::DELETE, "/instances/1").send().await.unwrap();
+    assert_eq!((deleted.status().as_u16(), deleted.text().await.unwrap().as_str()), (200, ""));
+    assert_eq!(client.userinfo(&access).await, 401);
+    assert_eq!(broker.stats().await["revocations"], 1);
+    for path in ["/instances/1", "/instances/1/access-token", "/instances"] {
+        assert_eq!(outcome(client.call(Method::GET, path)).await.0, 404, "{path}");
+    }
+    assert_eq!(outcome(client.call(Method::DELETE, "/instances/1")).await.0, 404);
+    let token = instance["token"].as_str().unwrap();
+    assert_eq!(outcome(client.call_as(token, Method::GET, "/instances/access-token")).await.0, 401);
+    assert_eq!(client.instance("infusionsoftcrm", "Next").await["id"], 2, "an id is never given again");
+}
+
+#[tokio::test]
+async fn a_stale_access_token_is_a_clear_conflict() {
+    let broker = Broker::start(&["--sandbox-access-lifetime", "0"]).await;
+    let instance = broker.client.instance("infusionsoftcrm", "Stale").await;
+    let path = format!("/instances/{}/access-token", instance["id"]);
+    let (status, answer) = outcome(broker.client.call(Method::GET, &path)).await;
+    assert_eq!(status, 409);
+    assert!(answer["message"].as_str().unwrap().contains("has expired"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_code_that_the_vendor_refuses_makes_nothing_and_tells_the_vendors_words() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let code = client.code("infusionsoftcrm").await;
+    ok(client.create("infusionsoftcrm", &code, "First")).await;
+    for code in [code.as_str(), "made-up"] {
+        let (status, answer) = outcome(client.create("infusionsoftcrm", code, "Second")).await;
+        assert_eq!(
+            (status, &answer["providerMessage"]),
+            (400, &json!("Authorization code is invalid")),
+            "{answer}"
+        );
+    }
+    let mut other = body("infusionsoftcrm", &client.code("infusionsoftcrm").await, "Elsewhere");
+    other["configuration"]["oauth.callback.url"] = json!("https://elsewhere.example/");
+    assert_eq!(outcome(client.call(Method::POST, "/instances").json(&other)).await.0, 400);
+    let mut wrong = body("infusionsoftcrm", &client.code("infusionsoftcrm").await, "Wrong secret");
+    wrong["configuration"]["oauth.api.secret"] = json!("wrong secret");
+    let (status, answer) = outcome(client.call(Method::POST, "/instances").json(&wrong)).await;
+    assert!(status == 400 && answer["message"].as_str().unwrap().contains("oauth.api.secret"), "{answer}");
+    assert_eq!(ok(client.call(Method::GET, "/instances")).await.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn instances_are_listed_in_pages_and_found_by_tag_and_name() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    for n in 1..=7 {
+        let mut sent =
+            body("infusionsoftcrm", &client.code("infusionsoftcrm").await, &format!("Customer {n}"));
+        sent["tags"] = if n % 2 == 0 { json!(["even", "all"]) } else { json!(["odd", "all"]) };
+        ok(client.call(Method::POST, "/instances").json(&sent)).await;
+    }
+    let (mut ids, mut next) = (Vec::new(), None::<String>);
+    loop {
+        let page = next.as_ref().map(|next| format!("&nextPage={next}")).unwrap_or_default();
+        let response =
+            client.call(Method::GET, &format!("/instances?pageSize=3{page}")).send().await.unwrap();
+        next =
+            response.headers().get("elements-next-page-token").map(|next| next.to_str().unwrap().to_owned());
+        let found: Vec<Value> = response.json().await.unwrap();
+        ids.extend(found.iter().map(|instance| instance["id"].as_u64().unwrap()));
+        if next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids, (1..=7).collect::<Vec<_>>());
+    for (query, expected) in [
+        ("tags[]=even", vec![2, 4, 6]),
+        ("tags[0]=odd&tags[1]=all", vec![1, 3, 5, 7]),
+        ("tags%5B%5D=even&searchText=customer%206", vec![6]),
+        ("searchText=CUSTOMER&unknown=1", vec![1, 2, 3, 4, 5, 6, 7]),
+    ] {
+        let found = ok(client.call(Method::GET, &format!("/instances?{query}"))).await;
+        let found: Vec<_> = found.as_array().unwrap().iter().map(|i| i["id"].as_u64().unwrap()).collect();
+        assert_eq!(found, expected, "{query}");
+    }
+    assert_eq!(outcome(client.call(Method::GET, "/instances?tags[]=neither")).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_does_not_stop_the_exchange() {
+    let broker = Broker::start(&["--sandbox-latency", "300"]).await;
+    let client = &broker.client;
+    let sent = body("infusionsoftcrm", &client.code("infusionsoftcrm").await, "Hung up").to_string();
+    let request = format!(
+        "POST /elements/api-v2/instances HTTP/1.1\r\nhost: x\r\nauthorization: User {}, Organization {}\r\n\
+         content-length: {}\r\n\r\n{sent}",
+        client.user,
+        client.organization,
+        sent.len()
+    );
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", client.port())).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    // The vendor has exchanged the code and is slow to say so; now the client goes away.
+    while broker.stats().await["exchanges"] == 0 {}
+    drop(stream);
+    loop {
+        let (status, found) = outcome(client.call(Method::GET, "/instances")).await;
+        if status == 200 {
+            assert_eq!(found[0]["name"], "Hung up");
+            break;
+        }
+    }
+    let kept = client.access_token(&json!(1)).await;
+    assert_eq!(client.userinfo(&kept).await, 200);
+}
+
+#[tokio::test]
+async fn what_one_process_made_the_next_one_has() {
+    let mut broker = Broker::start(&[]).await;
+    let before = broker.client.instance("infusionsoftcrm", "Lasting").await;
+    let access = broker.client.access_token(&before["id"]).await;
+    broker.terminate();
+    assert!(broker.end().await.0.success());
+    broker.restart().await;
+    assert_eq!(ok(broker.client.call(Method::GET, "/instances/1")).await, before);
+    assert_eq!(broker.client.access_token(&before["id"]).await, access);
+    assert_eq!(broker.client.userinfo(&access).await, 200);
+}
+
+#[tokio::test]
+async fn a_post_of_the_redirect_urls_fields_gives_the_same_url() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let sent =
+        json!({"apiKey": API_KEY, "apiSecret": API_SECRET, "callbackUrl": CALLBACK, "state": "my state"});
+    let posted = ok(client.bare(Method::POST, "/elements/191/oauth/url").json(&sent)).await;
+    assert_eq!(posted["oauthUrl"], client.oauth_url("infusionsoftcrm").await);
+    assert_eq!(posted["element"], "infusionsoftcrm");
+}

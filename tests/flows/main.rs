@@ -1,0 +1,14 @@
+//! Whole flows, from outside: the started binary and HTTP, and nothing else.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test panics to fail")]
+
+mod command;
+mod contract;
+mod durability;
+mod flow;
+mod oidc_provider;
+mod readme;
+mod secrets;
+mod stores;
+mod tree;
+mod vendor_faults;

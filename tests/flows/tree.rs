@@ -1,0 +1,46 @@
+//! The dependency tree keeps its promises.
+
+use std::process::Command;
+
+fn tree(arguments: &[&str]) -> Vec<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let name = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    text.lines().map(name).collect()
+}
+
+fn holds(tree: &[String], name: &str) -> bool {
+    tree.iter().any(|known| known == name)
+}
+
+#[test]
+fn the_tree_holds_one_tls_stack() {
+    let all = tree(&["--workspace"]);
+    assert!(holds(&all, "rustls") && holds(&all, "ring"));
+    for other in ["aws-lc-rs", "aws-lc-sys", "native-tls", "openssl", "openssl-sys", "boring"] {
+        assert!(!holds(&all, other), "{other}");
+    }
+}
+
+#[test]
+fn a_local_run_compiles_no_aws_sdk() {
+    let local = tree(&["--package", "local"]);
+    let sdk = local.iter().find(|name| name.starts_with("aws-sdk") || *name == "aws-config");
+    assert_eq!(sdk, None);
+}
+
+#[test]
+fn functions_that_send_nothing_carry_no_http_client_and_no_tls() {
+    for function in ["oauth-url", "elements"] {
+        let tree = tree(&["--package", function]);
+        for weight in ["reqwest", "rustls", "ring", "rusqlite"] {
+            assert!(!holds(&tree, weight), "{function} carries {weight}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A broker that is really started: the binary, on a free port, with a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::client::Client;
+
+/// A running broker; it is killed when it is dropped.
+pub struct Broker {
+    /// A client that shows the first user's secrets.
+    pub client: Client,
+    /// Where its data is.
+    pub data: PathBuf,
+    /// What it printed up to its first line's end.
+    pub first_line: String,
+    arguments: Vec<String>,
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    _folder: TempDir,
+}
+
+impl Broker {
+    /// Starts a broker with further arguments on a new folder.
+    pub async fn start(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let (child, stdout, first_line) = spawn(&data, &arguments, 0).await;
+        let client = Client::new(&base(&first_line), &data);
+        Self { client, data, first_line, arguments, child, stdout, _folder: folder }
+    }
+
+    /// Kills the process as SIGKILL does, in the middle of whatever it does.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Starts the process again on the same folder and port.
+    pub async fn restart(&mut self) {
+        let port = self.client.port();
+        (self.child, self.stdout, self.first_line) = spawn(&self.data, &self.arguments, port).await;
+    }
+
+    /// Asks the process to stop as SIGTERM does.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("it runs").to_string();
+        assert!(
+            std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success()
+        );
+    }
+
+    /// Waits for the process to end, and gives all that it printed after its first line.
+    pub async fn end(&mut self) -> (ExitStatus, String) {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).await.unwrap();
+        (self.child.wait().await.unwrap(), rest)
+    }
+
+    /// Names the file that its log goes to.
+    pub fn log_path(&self) -> PathBuf {
+        log_path(&self.data)
+    }
+
+    /// Asks the sandbox what it has seen.
+    pub async fn stats(&self) -> Value {
+        self.client.root("/sandbox/stats").await.json().await.unwrap()
+    }
+}
+
+/// Prepares a command that runs the broker's binary.
+pub fn command() -> Command {
+    let binary = crate::profile_folder().join("local");
+    assert!(binary.exists(), "{} is missing: run `cargo build` first", binary.display());
+    let mut command = Command::new(binary);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+async fn spawn(data: &Path, arguments: &[String], port: u16) -> (Child, BufReader<ChildStdout>, String) {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log_path(data)).unwrap();
+    let mut command = command();
+    command.arg("--data").arg(data).args(["--port", &port.to_string()]).args(arguments);
+    let mut child = command.stderr(log).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).await.unwrap();
+    assert!(!line.is_empty(), "it did not start: {}", std::fs::read_to_string(log_path(data)).unwrap());
+    (child, stdout, line)
+}
+
+fn log_path(data: &Path) -> PathBuf {
+    data.with_extension("log")
+}
+
+fn base(first_line: &str) -> String {
+    let words = first_line.split([' ', ',', '\n']);
+    words
+        .into_iter()
+        .find(|word| word.starts_with("http://"))
+        .expect("the first line names the address")
+        .to_owned()
+}

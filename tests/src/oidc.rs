@@ -1,0 +1,75 @@
+//! npm's `oidc-provider`, a certified authorization server that others wrote, as a vendor; and a
+//! person who logs in and consents on its pages.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use reqwest::StatusCode;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use url::Url;
+
+use crate::client::{self, API_KEY, API_SECRET, CALLBACK};
+
+/// A running server and the element that describes it; it is killed when it is dropped.
+pub struct OidcProvider {
+    /// Where it is.
+    pub issuer: String,
+    /// The folder with the descriptor, for `--elements`.
+    pub elements: TempDir,
+    _child: Child,
+}
+
+impl OidcProvider {
+    /// Starts a server that knows the tests' client.
+    pub async fn start() -> Self {
+        let folder: PathBuf = crate::profile_folder().parent().unwrap().join("npm");
+        assert!(folder.join("node_modules").exists(), "{} is missing: run tests/run first", folder.display());
+        let mut child = Command::new("node")
+            .current_dir(folder)
+            .args(["oidc-provider.mjs", API_KEY, API_SECRET, CALLBACK])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let issuer = lines.next_line().await.unwrap().expect("it prints its address");
+        // It goes on printing; nobody reads it.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let elements = tempfile::tempdir().unwrap();
+        let descriptor = include_str!("oidc-provider.toml").replace("http://127.0.0.1:0", &issuer);
+        std::fs::write(elements.path().join("oidc-provider.toml"), descriptor).unwrap();
+        Self { issuer, elements, _child: child }
+    }
+
+    /// Logs in and consents as a person would, and gives the callback URL that the browser is sent to.
+    pub async fn consent(&self, oauth_url: &str) -> Url {
+        let browser = client::http();
+        let mut next = Url::parse(oauth_url).unwrap();
+        for _ in 0..20 {
+            if next.as_str().starts_with(CALLBACK) {
+                return next;
+            }
+            let mut page = browser.get(next.clone()).send().await.unwrap();
+            if page.status() == StatusCode::OK {
+                let html = page.text().await.unwrap();
+                let prompt = if html.contains("value=\"login\"") { "login" } else { "consent" };
+                assert!(html.contains(&format!("value=\"{prompt}\"")), "{html}");
+                let form = [("prompt", prompt), ("login", "someone"), ("password", "any")];
+                page = browser.post(next.clone()).form(&form).send().await.unwrap();
+            }
+            assert!(page.status().is_redirection(), "{}: {}", page.status(), page.text().await.unwrap());
+            next = next.join(page.headers()["location"].to_str().unwrap()).unwrap();
+        }
+        panic!("the server redirects for ever")
+    }
+
+    /// Calls an API of the server with an access token, and gives the status.
+    pub async fn userinfo(&self, access_token: &str) -> u16 {
+        let url = format!("{}/me", self.issuer);
+        client::http().get(url).bearer_auth(access_token).send().await.unwrap().status().as_u16()
+    }
+}

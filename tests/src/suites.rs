@@ -1,0 +1,5 @@
+//! The contract suites of the seams: every implementation passes the same.
+
+pub mod lossy;
+pub mod registry;
+pub mod vault;

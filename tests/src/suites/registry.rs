@@ -1,0 +1,243 @@
+//! What every registry must do.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use valetkey::random;
+use valetkey::registry::{Change, Condition, EXPIRES, Item, Key, Registry, TAKEN_BY, Written, take};
+
+/// Runs one test a promise, each on a registry of its own that `$make` makes; what it returns is kept
+/// until the test ends. Every promise must also hold when the reply to every write is lost.
+#[macro_export]
+macro_rules! registry_suite {
+    ($make:expr) => {
+        $crate::registry_suite!(@ $make;
+            an_item_is_made_once_and_read_back,
+            every_kind_of_value_comes_back,
+            a_change_needs_an_item_and_all_its_conditions,
+            a_change_sets_and_removes_attributes_and_leaves_the_others,
+            a_change_whose_reply_was_lost_is_recognised,
+            of_racing_changes_one_wins,
+            an_item_is_taken_once_and_in_time,
+            an_item_is_removed_when_its_conditions_hold,
+            a_list_is_paged_in_order_and_stays_in_its_partition_and_prefix,
+            a_counter_never_says_the_same_twice,
+        );
+    };
+    (@ $make:expr; $($name:ident),* $(,)?) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            let (registry, _kept) = $make.await;
+            $crate::suites::registry::$name(std::sync::Arc::new(registry)).await;
+            let (registry, _kept) = $make.await;
+            let lossy = $crate::suites::lossy::Lossy(registry);
+            $crate::suites::registry::$name(std::sync::Arc::new(lossy)).await;
+        })*
+    };
+}
+
+fn key() -> Key {
+    Key::new(format!("test#{}", random::id()), "item")
+}
+
+fn item(value: Value) -> Item {
+    let Value::Object(item) = value else { panic!("an item is an object") };
+    item
+}
+
+async fn insert(registry: &dyn Registry, key: &Key, value: Value) -> Written {
+    registry.insert(key, item(value)).await.unwrap()
+}
+
+fn is_done(written: &Written) -> bool {
+    matches!(written, Written::Done(_))
+}
+
+/// Inserting never overwrites, and tells what is there.
+pub async fn an_item_is_made_once_and_read_back(registry: Arc<dyn Registry>) {
+    let key = key();
+    assert_eq!(registry.get(&key).await.unwrap(), None);
+    let first = insert(&*registry, &key, json!({"owner": "a", "n": 1})).await.proven_by("owner", "a");
+    assert!(is_done(&first));
+    let second = insert(&*registry, &key, json!({"owner": "b", "n": 2})).await.proven_by("owner", "b");
+    assert_eq!(second, Written::Refused(Some(item(json!({"owner": "a", "n": 1})))));
+    assert_eq!(registry.get(&key).await.unwrap(), Some(item(json!({"owner": "a", "n": 1}))));
+}
+
+/// Texts, numbers, truth values, lists, maps with nulls, and empty ones of each.
+pub async fn every_kind_of_value_comes_back(registry: Arc<dyn Registry>) {
+    let (key, value) = (
+        key(),
+        json!({
+            "text": "é\u{1F511}\"\\", "empty": "", "number": 9_007_199_254_740_991_i64, "negative": -1, "yes": true,
+            "no": false, "list": ["a", ""], "nothing": [], "map": {"k.with.dots": "v", "null": null}, "none": {},
+        }),
+    );
+    insert(&*registry, &key, value.clone()).await;
+    assert_eq!(registry.get(&key).await.unwrap(), Some(item(value)));
+}
+
+/// One failed condition refuses the whole change, and the item is told as it was found.
+pub async fn a_change_needs_an_item_and_all_its_conditions(registry: Arc<dyn Registry>) {
+    let key = key();
+    let absent = registry.update(&key, Change::default().set("x", 1)).await.unwrap();
+    assert_eq!(absent, Written::Refused(None));
+    let value = json!({"state": "live", "n": 5});
+    insert(&*registry, &key, value.clone()).await;
+    for condition in [
+        Condition::Equals("n", 6.into()),
+        Condition::Equals("other", 5.into()),
+        Condition::Equals("n", "5".into()),
+        Condition::Absent("n"),
+        Condition::After("n", 5),
+        Condition::After("other", 0),
+    ] {
+        let change = Change::when("state", "live").and(condition.clone()).set("n", 7);
+        let refused = registry.update(&key, change).await.unwrap();
+        assert_eq!(refused, Written::Refused(Some(item(value.clone()))), "{condition:?}");
+    }
+    let change = Change::when("state", "live").and(Condition::Absent("other")).and(Condition::After("n", 4));
+    assert!(is_done(&registry.update(&key, change.set("m", 1)).await.unwrap()));
+}
+
+/// A change is told as the item is afterwards.
+pub async fn a_change_sets_and_removes_attributes_and_leaves_the_others(registry: Arc<dyn Registry>) {
+    let key = key();
+    insert(&*registry, &key, json!({"a": 1, "b": {"x": [1]}, "c": "old"})).await;
+    let change = Change::default().set("c", "new").set("d", json!({"y": null})).remove("a").remove("zzz");
+    let expected = item(json!({"b": {"x": [1]}, "c": "new", "d": {"y": null}}));
+    assert_eq!(registry.update(&key, change).await.unwrap(), Written::Done(expected.clone()));
+    assert_eq!(registry.get(&key).await.unwrap(), Some(expected));
+}
+
+/// The same change again is refused, and proven by the mark that it left.
+pub async fn a_change_whose_reply_was_lost_is_recognised(registry: Arc<dyn Registry>) {
+    let (key, owner) = (key(), random::id());
+    insert(&*registry, &key, json!({"g": 1})).await;
+    let change = || Change::when("g", 1).and(Condition::Absent("owner")).set("owner", owner.clone());
+    for _ in 0..2 {
+        assert!(is_done(&registry.update(&key, change()).await.unwrap().proven_by("owner", &owner)));
+    }
+    let other = Change::when("g", 1).and(Condition::Absent("owner")).set("owner", "other");
+    assert!(!is_done(&registry.update(&key, other).await.unwrap().proven_by("owner", "other")));
+}
+
+/// Twenty racers for one generation: one moves it on.
+pub async fn of_racing_changes_one_wins(registry: Arc<dyn Registry>) {
+    let key = key();
+    insert(&*registry, &key, json!({"g": 1})).await;
+    let racers: Vec<_> = (0..20)
+        .map(|_| {
+            let (registry, key) = (Arc::clone(&registry), key.clone());
+            tokio::spawn(async move {
+                let owner = random::id();
+                let change = Change::when("g", 1).set("g", 2).set("owner", owner.clone());
+                is_done(&registry.update(&key, change).await.unwrap().proven_by("owner", &owner))
+            })
+        })
+        .collect();
+    let mut winners = 0;
+    for racer in racers {
+        winners += usize::from(racer.await.unwrap());
+    }
+    assert_eq!(winners, 1);
+    assert_eq!(registry.get(&key).await.unwrap().unwrap()["g"], 2);
+}
+
+/// A one-time item goes to one of twenty takers, who may ask again; an expired one to nobody, even
+/// while the store still has it.
+pub async fn an_item_is_taken_once_and_in_time(registry: Arc<dyn Registry>) {
+    let key = key();
+    assert_eq!(take(&*registry, &key, &random::id(), 100).await.unwrap(), None);
+    insert(&*registry, &key, json!({EXPIRES: 4_000_000_100_i64, "what": "session"})).await;
+    assert_eq!(take(&*registry, &key, "late", 4_000_000_100).await.unwrap(), None, "expired at that second");
+    let racers: Vec<_> = (0..20)
+        .map(|_| {
+            let (registry, key, taker) = (Arc::clone(&registry), key.clone(), random::id());
+            tokio::spawn(async move {
+                let taken = take(&*registry, &key, &taker, 4_000_000_099).await.unwrap();
+                let again = take(&*registry, &key, &taker, 4_000_000_099).await.unwrap();
+                assert_eq!(taken, again);
+                taken.map(|item| (taker, item))
+            })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for racer in racers {
+        winners.extend(racer.await.unwrap());
+    }
+    let [(taker, taken)] = winners.as_slice() else { panic!("{} takers", winners.len()) };
+    assert_eq!((&taken["what"], &taken[TAKEN_BY]), (&json!("session"), &json!(taker)));
+}
+
+/// Removing what is not there is no error; what does not meet the conditions stays.
+pub async fn an_item_is_removed_when_its_conditions_hold(registry: Arc<dyn Registry>) {
+    let key = key();
+    insert(&*registry, &key, json!({"state": "deleting"})).await;
+    let when = |state: &str| vec![Condition::Equals("state", state.into())];
+    assert!(!registry.remove(&key, when("live")).await.unwrap());
+    assert!(registry.get(&key).await.unwrap().is_some());
+    assert!(registry.remove(&key, when("deleting")).await.unwrap());
+    assert!(registry.remove(&key, when("deleting")).await.unwrap());
+    assert_eq!(registry.get(&key).await.unwrap(), None);
+}
+
+/// Pages join up to the whole list, each item once, and neighbours do not show.
+pub async fn a_list_is_paged_in_order_and_stays_in_its_partition_and_prefix(registry: Arc<dyn Registry>) {
+    let partition = format!("user#{}", random::id());
+    for n in (0..25).rev() {
+        insert(&*registry, &Key::new(&partition, format!("instance#{n:03}")), json!({"n": n})).await;
+    }
+    for (partition, sort) in [
+        (partition.clone(), "instance".to_owned()),
+        (partition.clone(), "instancf".to_owned()),
+        (partition.clone(), "link#000".to_owned()),
+        (format!("{partition}0"), "instance#000".to_owned()),
+    ] {
+        insert(&*registry, &Key::new(partition, sort), json!({"n": -1})).await;
+    }
+    for size in [1, 7, 25, 100] {
+        let (mut seen, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let page = registry.list(&partition, "instance#", after.as_deref(), size).await.unwrap();
+            assert!(page.items.len() <= size);
+            assert!(page.items.len() == size || !page.more);
+            seen.extend(page.items.iter().map(|(_, item)| item["n"].as_i64().unwrap()));
+            after = page.items.last().map(|(sort, _)| sort.clone());
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(seen, (0..25).collect::<Vec<_>>(), "pages of {size}");
+    }
+    let nothing = registry.list(&partition, "instance#", Some("instance#024"), 10).await.unwrap();
+    assert!(nothing.items.is_empty() && !nothing.more);
+    assert!(registry.list("user#nobody", "", None, 10).await.unwrap().items.is_empty());
+}
+
+/// Racers each get numbers of their own, which grow; a lost reply skips one and repeats none.
+pub async fn a_counter_never_says_the_same_twice(registry: Arc<dyn Registry>) {
+    let counter = random::id();
+    let racers: Vec<_> = (0..10)
+        .map(|_| {
+            let (registry, counter) = (Arc::clone(&registry), counter.clone());
+            tokio::spawn(async move {
+                let mut numbers = Vec::new();
+                for _ in 0..5 {
+                    numbers.push(registry.next(&counter).await.unwrap());
+                }
+                assert!(numbers.is_sorted());
+                numbers
+            })
+        })
+        .collect();
+    let mut all = HashSet::new();
+    for racer in racers {
+        for number in racer.await.unwrap() {
+            assert!(number >= 1 && all.insert(number), "{number} came twice");
+        }
+    }
+    assert_eq!(all.len(), 50);
+    assert!(registry.next(&random::id()).await.unwrap() <= 2, "a counter begins at 1");
+}
