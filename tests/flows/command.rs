@@ -15,7 +15,8 @@ async fn run(arguments: &[&str]) -> (bool, String, String) {
 }
 
 async fn refusal(data: &Path, more: &[&str]) -> String {
-    let arguments = [&["--port", "0", "--data", data.to_str().unwrap()], more].concat();
+    let port: &[&str] = if more.contains(&"--port") { &[] } else { &["--port", "0"] };
+    let arguments = [port, &["--data", data.to_str().unwrap()], more].concat();
     let (success, printed, error) = run(&arguments).await;
     assert!(!success && printed.is_empty(), "{printed}");
     assert_eq!(error.lines().count(), 1, "one sentence: {error}");
@@ -26,6 +27,11 @@ async fn refusal(data: &Path, more: &[&str]) -> String {
 #[tokio::test]
 async fn the_first_start_prints_the_secrets_once_and_keeps_them_for_scripts() {
     let mut broker = Broker::start(&[]).await;
+    let mode = |name: &str| std::fs::metadata(broker.data.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(
+        [mode("first-user.json"), mode("key"), mode("valetkey.db"), mode("valetkey.db-wal")],
+        [0o600; 4]
+    );
     broker.terminate();
     let (status, printed) = broker.end().await;
     assert!(status.success());
@@ -34,11 +40,6 @@ async fn the_first_start_prints_the_secrets_once_and_keeps_them_for_scripts() {
         assert!(printed.contains(step), "{step}");
     }
     let path = broker.data.join("first-user.json");
-    let mode = |name: &str| std::fs::metadata(broker.data.join(name)).unwrap().permissions().mode() & 0o777;
-    assert_eq!(
-        [mode("first-user.json"), mode("key"), mode("valetkey.db"), mode("valetkey.db-wal")],
-        [0o600; 4]
-    );
     std::fs::remove_file(&path).unwrap();
     broker.restart().await;
     broker.terminate();

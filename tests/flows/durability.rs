@@ -33,9 +33,14 @@ async fn whatever_was_answered_survives_fifty_kills_and_nothing_is_half() {
     for (id, before) in &answered {
         assert_eq!(found.get(id), Some(before), "instance {id} was answered");
     }
+    let files = ["valetkey.db", "valetkey.db-wal"].map(|name| std::fs::read(broker.data.join(name)).unwrap());
     for (id, instance) in &found {
         let access = broker.client.access_token(&instance["id"]).await;
         assert_eq!(broker.client.userinfo(&access).await, 200, "instance {id} is whole");
+    }
+    for secret in [tests::client::API_SECRET, "access_token"] {
+        let open = |file: &Vec<u8>| file.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!files.iter().any(open), "{secret}: what the vault keeps is sealed");
     }
 }
 

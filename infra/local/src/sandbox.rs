@@ -1,6 +1,6 @@
 //! The sandbox vendor: a pretend Keap in this process, with Keap's habits.
 //!
-//! It stands in for the hosts in [`STANDS_IN_FOR`]: elements whose endpoints are there are pointed
+//! It stands in for the hosts in `STANDS_IN_FOR`: elements whose endpoints are there are pointed
 //! here. What it grants is kept in a database of its own, as a vendor would.
 
 mod api;

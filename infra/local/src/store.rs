@@ -187,7 +187,8 @@ fn prepare(connection: &mut Connection, schema: &str, version: i64) -> rusqlite:
 }
 
 fn check(connection: &Connection) -> rusqlite::Result<String> {
-    connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok(said.replace('\n', " "))
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {

@@ -148,18 +148,19 @@ pub async fn of_racing_changes_one_wins(registry: Arc<dyn Registry>) {
 /// A one-time item goes to one of twenty takers, who may ask again; an expired one to nobody, even
 /// while the store still has it.
 pub async fn an_item_is_taken_once_and_in_time(registry: Arc<dyn Registry>) {
+    const EXPIRY: i64 = 4_000_000_100;
     let key = key();
-    assert_eq!(take(&*registry, &key, &random::id(), 100).await.unwrap(), None);
-    insert(&*registry, &key, json!({EXPIRES: 4_000_000_100_i64, "what": "session"})).await;
-    assert_eq!(take(&*registry, &key, "late", 4_000_000_100).await.unwrap(), None, "expired at that second");
+    assert_eq!(take(&*registry, &key, &random::id(), EXPIRY).await.unwrap(), None);
+    insert(&*registry, &key, json!({EXPIRES: EXPIRY, "what": "session"})).await;
+    assert_eq!(take(&*registry, &key, "late", EXPIRY).await.unwrap(), None, "it expired that second");
     let racers: Vec<_> = (0..20)
         .map(|_| {
-            let (registry, key, taker) = (Arc::clone(&registry), key.clone(), random::id());
+            let (registry, key, me) = (Arc::clone(&registry), key.clone(), random::id());
             tokio::spawn(async move {
-                let taken = take(&*registry, &key, &taker, 4_000_000_099).await.unwrap();
-                let again = take(&*registry, &key, &taker, 4_000_000_099).await.unwrap();
-                assert_eq!(taken, again);
-                taken.map(|item| (taker, item))
+                let first = take(&*registry, &key, &me, EXPIRY - 1).await.unwrap();
+                let again = take(&*registry, &key, &me, EXPIRY - 1).await.unwrap();
+                assert_eq!(first, again);
+                first.map(|item| (me, item))
             })
         })
         .collect();
@@ -167,8 +168,8 @@ pub async fn an_item_is_taken_once_and_in_time(registry: Arc<dyn Registry>) {
     for racer in racers {
         winners.extend(racer.await.unwrap());
     }
-    let [(taker, taken)] = winners.as_slice() else { panic!("{} takers", winners.len()) };
-    assert_eq!((&taken["what"], &taken[TAKEN_BY]), (&json!("session"), &json!(taker)));
+    let [(winner, item)] = winners.as_slice() else { panic!("{} winners", winners.len()) };
+    assert_eq!((&item["what"], &item[TAKEN_BY]), (&json!("session"), &json!(winner)));
 }
 
 /// Removing what is not there is no error; what does not meet the conditions stays.
