@@ -13,15 +13,23 @@ mod check;
 #[path = "src/element.rs"]
 mod element;
 
-#[expect(clippy::disallowed_methods, reason = "a build script is told its folder by the environment")]
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() {
     println!("cargo::rerun-if-changed=elements");
     println!("cargo::rerun-if-changed=src/oauth2.toml");
+    if let Err(error) = write_catalogue() {
+        for line in error.to_string().lines() {
+            println!("cargo::error={line}");
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a build script is told its folder by the environment")]
+fn write_catalogue() -> Result<(), Box<dyn Error>> {
     let mut elements = Vec::new();
     for path in descriptors(Path::new("elements"))? {
         let text = fs::read_to_string(&path)?;
         let read = element::read(&text).map_err(|error| format!("shared/{}: {error}", path.display()))?;
-        refuse(&path, &read.iter().flat_map(check::problems).collect::<Vec<_>>())?;
+        refuse(&path, &check::problems(&read))?;
         elements.extend(read);
     }
     refuse(Path::new("elements"), &check::duplicates(&elements))?;

@@ -5,26 +5,33 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::element::{Authorize, Element, Endpoint, OAuth2, Pkce, Placeholder, Setting};
 
-/// Lists what is wrong with an element, each with the field it is about; empty when nothing is.
-pub fn problems(element: &Element) -> Vec<String> {
+/// Lists what is wrong with the elements of one file, each with the field it is about; empty when
+/// nothing is.
+pub fn problems(elements: &[Element]) -> Vec<String> {
     let mut found = Vec::new();
-    identity(element, &mut found);
-    source(element, &mut found);
-    settings(&element.configuration, &mut found);
+    for element in elements {
+        let mut own = Vec::new();
+        identity(element, &mut own);
+        found.extend(own.iter().map(|problem| format!("element `{}`: {problem}", element.identity.key)));
+    }
+    match elements.first() {
+        Some(element) => shared(element, &mut found),
+        None => found.push("`element`: a file must have at least one".into()),
+    }
+    found
+}
+
+/// Checks what all elements of a file have in common.
+fn shared(element: &Element, found: &mut Vec<String>) {
+    source(element, found);
+    settings(&element.configuration, found);
     if let Some(api) = &element.api {
         let none = BTreeMap::new();
-        url(
-            "api.base_url",
-            &api.base_url,
-            element.oauth2.as_ref().map_or(&none, |o| &o.placeholders),
-            &mut found,
-        );
+        url("api.base_url", &api.base_url, element.oauth2.as_ref().map_or(&none, |o| &o.placeholders), found);
     }
     if let Some(oauth2) = &element.oauth2 {
-        protocol(oauth2, element, &mut found);
+        protocol(oauth2, element, found);
     }
-    let key = &element.identity.key;
-    found.iter().map(|problem| format!("element `{key}`: {problem}")).collect()
 }
 
 /// Lists the keys and ids that more than one element claims.
