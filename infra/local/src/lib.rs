@@ -22,7 +22,7 @@ use valetkey::catalogue::{self, Catalogue};
 use valetkey::clock::Clock;
 use valetkey::error::StoreError;
 use valetkey::keys::{Key, TokenKeys};
-use valetkey::oauth::send::{BuildError, Sender};
+use valetkey::oauth::send::{BuildError, Limits, Sender};
 
 use crate::broker::Broker;
 use crate::data::{Folder, FolderError};
@@ -84,7 +84,7 @@ pub async fn run(options: Options) -> Result<(), StartError> {
         registry: Arc::new(registry),
         token_keys: TokenKeys::new(1, derive("element-token")),
         pkce_key: derive("pkce"),
-        sender: Sender::new()?,
+        sender: Sender::new(Limits::default())?,
     };
     let sandbox = if options.live { None } else { Some(sandbox(&folder, &options)?) };
     let mut out = io::stdout();

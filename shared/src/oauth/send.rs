@@ -16,14 +16,23 @@ use super::VendorError;
 use super::answer::Raw;
 use crate::element::{ClientAuthentication, Encoding, Endpoint};
 
-/// The time to make a connection.
-const CONNECT: Duration = Duration::from_secs(3);
+/// How much of a vendor is borne.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The time to make a connection.
+    pub connect: Duration,
+    /// The time for a whole call, from the name's look-up to the last byte.
+    pub total: Duration,
+    /// The longest body that is read, in bytes.
+    pub body: usize,
+}
 
-/// The time for a whole call, from the name's look-up to the last byte.
-const TOTAL: Duration = Duration::from_secs(10);
-
-/// The longest body that is read, in bytes. A token answer is a thousandth of it.
-const LONGEST_BODY: usize = 256 * 1024;
+impl Default for Limits {
+    /// 3 s, 10 s and 256 KiB: a token answer is a hundredth of that.
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(3), total: Duration::from_secs(10), body: 256 * 1024 }
+    }
+}
 
 /// The client's credentials at the vendor.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +47,7 @@ pub struct Client<'a> {
 #[derive(Debug, Clone)]
 pub struct Sender {
     http: reqwest::Client,
+    longest_body: usize,
 }
 
 /// The HTTP client could not be built.
@@ -48,7 +58,7 @@ pub struct BuildError(String);
 impl Sender {
     /// Builds the client: TLS by ring over the Mozilla roots, a fresh connection for every call, since
     /// one gone stale in a frozen function would leave in doubt whether a request had arrived.
-    pub fn new() -> Result<Self, BuildError> {
+    pub fn new(limits: Limits) -> Result<Self, BuildError> {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
         let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -62,11 +72,11 @@ impl Sender {
             .retry(reqwest::retry::never())
             .no_proxy()
             .pool_max_idle_per_host(0)
-            .connect_timeout(CONNECT)
-            .timeout(TOTAL)
+            .connect_timeout(limits.connect)
+            .timeout(limits.total)
             .build()
             .map_err(|error| BuildError(error.to_string()))?;
-        Ok(Self { http })
+        Ok(Self { http, longest_body: limits.body })
     }
 
     /// Sends `parameters` to the endpoint at `url`, as `client`.
@@ -89,7 +99,7 @@ impl Sender {
         };
         let (kind, body) = encode(endpoint.encoding, &parameters);
         let response = request.header(CONTENT_TYPE, kind).body(body).send().await.map_err(failed)?;
-        read(response).await
+        read(response, self.longest_body).await
     }
 }
 
@@ -114,14 +124,14 @@ fn basic(client: Client<'_>) -> String {
     format!("Basic {}", STANDARD.encode(pair))
 }
 
-async fn read(mut response: reqwest::Response) -> Result<Raw, VendorError> {
+async fn read(mut response: reqwest::Response, longest: usize) -> Result<Raw, VendorError> {
     let status = response.status().as_u16();
     let retry_after =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
-        if body.len() + chunk.len() > LONGEST_BODY {
-            return Err(VendorError::Malformed(format!("it is longer than {LONGEST_BODY} bytes")));
+        if body.len() + chunk.len() > longest {
+            return Err(VendorError::Malformed(format!("it is longer than {longest} bytes")));
         }
         body.extend_from_slice(&chunk);
     }
@@ -143,6 +153,9 @@ fn failed(error: reqwest::Error) -> VendorError {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -158,5 +171,53 @@ mod tests {
         let parameters = [("code", "a b&c"), ("x", "\"")];
         assert_eq!(encode(Encoding::Form, &parameters).1, "code=a+b%26c&x=%22");
         assert_eq!(encode(Encoding::Json, &parameters).1, r#"{"code":"a b&c","x":"\""}"#);
+    }
+
+    /// Serves one connection: waits for a request, writes `bytes`, and then neither writes nor hangs up.
+    async fn stuck_vendor(bytes: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/token", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all(bytes).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        url
+    }
+
+    async fn send(url: &str, limits: Limits) -> Result<Raw, VendorError> {
+        let endpoint = Endpoint {
+            url: url.to_owned(),
+            client_authentication: ClientAuthentication::ClientSecretPost,
+            encoding: Encoding::Form,
+            extra: std::collections::BTreeMap::new(),
+        };
+        let secret = "s".to_owned().into();
+        Sender::new(limits).unwrap().send(&endpoint, url, Client { id: "i", secret: &secret }, vec![]).await
+    }
+
+    #[tokio::test]
+    async fn a_vendor_that_goes_silent_is_left_at_the_deadline_and_in_doubt() {
+        let limits = Limits { total: Duration::from_millis(50), ..Limits::default() };
+        for said in [&b""[..], b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"] {
+            let outcome = send(&stuck_vendor(said).await, limits).await;
+            assert!(matches!(outcome, Err(VendorError::InDoubt(_))), "{outcome:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_body_is_cut_at_the_limit_and_not_waited_for() {
+        let limits = Limits { body: 8, ..Limits::default() };
+        let url = stuck_vendor(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n0123456789").await;
+        assert!(matches!(send(&url, limits).await, Err(VendorError::Malformed(_))));
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_is_known_to_have_sent_nothing() {
+        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let outcome = send(&format!("http://{address}/token"), Limits::default()).await;
+        assert!(matches!(outcome, Err(VendorError::Unreachable(_))), "{outcome:?}");
     }
 }
