@@ -69,7 +69,7 @@ impl App {
     pub async fn instance(&self, call: &Call, id: &str) -> Result<(User, Instance), Error> {
         let unknown = || Error::NotFound(format!("No element instance found with ID {id}"));
         let Caller { user, token } = self.caller(call).await?;
-        let id: u64 = id.parse().map_err(|_| unknown())?;
+        let id: u64 = id.parse().ok().filter(|number: &u64| number.to_string() == id).ok_or_else(unknown)?;
         let instance = match token {
             Some(instance) => Some(instance).filter(|instance| instance.id == id),
             None => instance::find(&*self.registry, user.id, id).await?,

@@ -64,7 +64,7 @@ impl Catalogue {
 
     /// Finds an element by its key, or by its id in decimal digits.
     pub fn find(&self, key_or_id: &str) -> Option<&Element> {
-        let id = key_or_id.parse().ok();
+        let id = number(key_or_id);
         let named = |key: &str, known: u32| key == key_or_id || Some(known) == id;
         if let Some(element) = self.added.iter().find(|e| named(&e.identity.key, e.identity.id)) {
             return Some(element);
@@ -145,6 +145,11 @@ pub fn read_folder(folder: &Path) -> Result<Vec<Element>, FolderError> {
     Ok(elements)
 }
 
+/// Reads an id: decimal digits and nothing else.
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|id: &u32| id.to_string() == text)
+}
+
 fn replaces(element: &Element, key: &str, id: u32) -> bool {
     element.identity.key == key || element.identity.id == id
 }
@@ -196,7 +201,7 @@ mod tests {
             assert_eq!(catalogue.find(key).unwrap().identity.hub, hub);
             assert_eq!(catalogue.find(id).unwrap().identity.key, key);
         }
-        assert!(catalogue.find("nothing").is_none() && catalogue.find("0").is_none());
+        assert!(catalogue.find("nothing").is_none() && catalogue.find("+191").is_none());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::element::{Authorize, Element, Endpoint, OAuth2, Pkce, Placeholder, Setting};
+use crate::element::{Authorize, Element, Endpoint, Kind, OAuth2, Pkce, Placeholder, Setting};
 
 /// Lists what is wrong with the elements of one file, each with the field it is about; empty when
 /// nothing is.
@@ -188,11 +188,16 @@ fn url(field: &str, url: &str, known: &BTreeMap<String, Placeholder>, found: &mu
 
 fn fill(name: &str, placeholder: &Placeholder, element: &Element, found: &mut Vec<String>) {
     hosts(&format!("oauth2.placeholders.{name}"), &placeholder.hosts, found);
-    if !element.configuration.iter().any(|setting| setting.key == placeholder.configuration) {
-        found.push(format!(
-            "`oauth2.placeholders.{name}.configuration` names `{}`, which is not in `configuration`",
-            placeholder.configuration
-        ));
+    let key = &placeholder.configuration;
+    match element.configuration.iter().find(|setting| setting.key == *key) {
+        None => found.push(format!(
+            "`oauth2.placeholders.{name}.configuration` names `{key}`, which is not in `configuration`"
+        )),
+        Some(setting) if setting.kind == Kind::Password || key == "oauth.api.key" => {
+            found
+                .push(format!("`oauth2.placeholders.{name}.configuration` names `{key}`, which is a secret"));
+        }
+        Some(_) => {}
     }
 }
 

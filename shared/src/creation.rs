@@ -5,7 +5,11 @@
 //! 3. The tokens go to the vault.
 //! 4. The record becomes live.
 //!
-//! Whatever is left by a death between two of these is found through the pending record.
+//! A death between two of these leaves the pending record, which nobody sees. It names the secret and,
+//! as `lease_owner`, the version that was about to be written, so that what is left can be told: after 1
+//! and 2 nothing is in the vault, and a grant may be lost; after 3 the vault has the whole grant.
+
+use std::future::Future;
 
 use secrecy::SecretString;
 use serde_json::json;
@@ -22,11 +26,14 @@ use crate::oauth::endpoint;
 use crate::oauth::exchange::{Code, exchange};
 use crate::random;
 use crate::registry::{self, Change, Condition, Written};
+use crate::removal;
 use crate::user::User;
 use crate::vault::PutError;
 
-/// An instance to be made.
-#[derive(Debug)]
+/// How often a write is tried once the code is spent.
+const ATTEMPTS: usize = 3;
+
+/// An instance to be made. It holds secrets and is not to be printed.
 pub struct Draft<'a> {
     /// The element.
     pub element: &'a Element,
@@ -45,10 +52,10 @@ pub struct Draft<'a> {
 /// Makes an instance of a code.
 pub async fn create(app: &App, user: &User, draft: Draft<'_>) -> Result<Instance, Error> {
     let oauth2 = draft.element.oauth2()?;
-    let url = endpoint::of_instance(&oauth2.token.url, &oauth2.placeholders, &draft.configuration)?;
     let verifier = verifier(app, oauth2, &draft);
     let Draft { element, name, tags, configuration, code, .. } = draft;
     let split = configuration::split(element, configuration)?;
+    let url = endpoint::of_instance(&oauth2.token.url, &oauth2.placeholders, &split.open)?;
     let pending = Instance {
         id: app.registry.next("instance").await?,
         user: user.id,
@@ -142,22 +149,31 @@ async fn give_up(app: &App, pending: &Instance, error: Error) -> Error {
 fn told(mut open: Given, tokens: &Tokens) -> Given {
     if let Some(expires) = tokens.expires {
         let seconds: Timestamp = expires - tokens.issued;
-        open.insert(configuration::REFRESH_INTERVAL.into(), Some(seconds.to_string()));
+        let interval = open.entry(configuration::REFRESH_INTERVAL.into()).or_default();
+        interval.get_or_insert_with(|| seconds.to_string());
     }
     open.insert(configuration::REFRESH_TIME.into(), Some((tokens.issued * 1_000).to_string()));
     open
 }
 
+/// Puts the grant into the vault. When that cannot be done the grant is revoked, as far as it can be:
+/// nobody could ever use or end it.
 async fn store(app: &App, live: &Instance, grant: Grant) -> Result<(), Error> {
     let text = grant.to_text().map_err(|error| Error::Internal(error.to_string()))?;
     let version = live.version.as_deref().unwrap_or_default();
-    app.vault.create(&live.secret, version, &text).await.map_err(|error| {
-        tracing::error!(instance = live.id, cause = ?error, "a grant is lost: the vault did not store it");
-        match error {
-            PutError::Store(cause) => Error::Store(cause),
-            PutError::Taken | PutError::Gone => Error::Internal("a random version id was given twice".into()),
+    let stored = insist(|| async {
+        match app.vault.create(&live.secret, version, &text).await {
+            Ok(()) => Ok(()),
+            Err(PutError::Store(cause)) => Err(cause),
+            Err(cause) => Err(StoreError::Damaged(cause.to_string())),
         }
-    })
+    });
+    let Err(cause) = stored.await else { return Ok(()) };
+    tracing::error!(instance = live.id, ?cause, "a grant is lost: the vault did not keep it");
+    if let Err(cause) = removal::revoke_grant(app, live, &grant).await {
+        tracing::warn!(instance = live.id, ?cause, "the lost grant was not revoked at the vendor");
+    }
+    Err(Error::Unkept(cause))
 }
 
 async fn commit(app: &App, live: Instance) -> Result<Instance, Error> {
@@ -173,11 +189,34 @@ async fn commit(app: &App, live: Instance) -> Result<Instance, Error> {
         Some(expires) => change.set("access_expires", expires),
         None => change,
     };
-    let written = app.registry.update(&instance::key(live.user, live.id), change).await?;
+    let key = instance::key(live.user, live.id);
+    let written = insist(|| app.registry.update(&key, change.clone())).await.map_err(|cause| {
+        tracing::error!(
+            instance = live.id,
+            ?cause,
+            "an instance was not completed; its grant is in the vault"
+        );
+        Error::Unkept(cause)
+    })?;
     match written.proven_by("version", &owner) {
         Written::Done(item) => Ok(registry::from_item(item)?),
         Written::Refused(_) => {
-            Err(StoreError::Damaged(format!("the pending instance {} is gone", live.id)).into())
+            Err(Error::Unkept(StoreError::Damaged(format!("the pending instance {} is gone", live.id))))
         }
     }
+}
+
+/// Repeats what must not be given up at the first failure, since the code is spent. Stores wait and
+/// repeat by themselves before they say that they are out of reach.
+async fn insist<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Err(StoreError::Unavailable(cause)) => tracing::warn!(cause, "a write is repeated"),
+            outcome => return outcome,
+        }
+    }
+    attempt().await
 }

@@ -2,7 +2,7 @@
 
 use lambda_http::http::HeaderMap;
 use lambda_http::http::header::AUTHORIZATION;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::keys::ElementToken;
 
@@ -19,10 +19,11 @@ pub struct Credentials {
 
 impl Credentials {
     /// Reads the header. Parts come in any order, schemes in any case, spaces are free; schemes that
-    /// mean nothing here are passed over. `None` when a part stands there twice, or has no value.
+    /// mean nothing here are passed over. `None` when a secret stands there twice, or has no value; an
+    /// element token like that is as good as none, since it may be a third part that changes nothing.
     pub fn read(headers: &HeaderMap) -> Option<Self> {
         let mut found = Self::default();
-        let mut element = None;
+        let mut tokens = Vec::new();
         for line in headers.get_all(AUTHORIZATION) {
             for part in line.to_str().ok()?.split(',').map(str::trim).filter(|part| !part.is_empty()) {
                 let (scheme, value) = part.split_once(char::is_whitespace).unwrap_or((part, ""));
@@ -30,7 +31,10 @@ impl Credentials {
                 let slot = match scheme.to_ascii_lowercase().as_str() {
                     "user" => &mut found.user,
                     "organization" => &mut found.organization,
-                    "element" => &mut element,
+                    "element" => {
+                        tokens.push(ElementToken::parse(value));
+                        continue;
+                    }
                     _ => continue,
                 };
                 if value.is_empty() || slot.replace(SecretString::from(value)).is_some() {
@@ -38,7 +42,7 @@ impl Credentials {
                 }
             }
         }
-        found.element = element.and_then(|token| ElementToken::parse(token.expose_secret()));
+        found.element = if tokens.len() == 1 { tokens.pop().flatten() } else { None };
         Some(found)
     }
 }
@@ -47,6 +51,7 @@ impl Credentials {
 mod tests {
     use super::*;
     use lambda_http::http::HeaderValue;
+    use secrecy::ExposeSecret;
 
     fn read(lines: &[&str]) -> Option<(String, String)> {
         let mut headers = HeaderMap::new();
@@ -67,6 +72,8 @@ mod tests {
             "Organization o1,User u/+=",
             "  uSER   u/+=  ,  ORGANIZATION\to1 ,",
             "Bearer x, User u/+=, Organization o1, Element junk",
+            "User u/+=, Organization o1, Element ",
+            "User u/+=, Organization o1, Element a, Element b",
         ] {
             assert_eq!(read(&[line]), expected, "{line}");
         }

@@ -325,6 +325,9 @@ pub struct Setting {
     /// The hosts that it may name, as in [`Placeholder::hosts`]; the value is stored as a bare host.
     #[serde(default)]
     pub hosts: Vec<String>,
+    /// Its number among the element's settings, part of the id that clients see; given when it is read.
+    #[serde(default)]
+    pub number: u32,
 }
 
 /// The field that a setting is shown in, by the platform's names.
@@ -363,12 +366,18 @@ struct Common {
     configuration: Vec<Setting>,
 }
 
+/// The number of a vendor's first setting: far enough from the common ones for both lists to grow.
+const VENDOR_SETTINGS: u32 = 501;
+
 /// Reads a vendor's file into its elements; an error says where in the text.
 pub fn read(text: &str) -> Result<Vec<Element>, toml::de::Error> {
     let file: VendorFile = toml::from_str(text)?;
     let common: Common = toml::from_str(include_str!("oauth2.toml"))?;
-    let mut configuration = if file.oauth2.is_some() { common.configuration } else { Vec::new() };
-    configuration.extend(file.configuration);
+    let common = if file.oauth2.is_some() { common.configuration } else { Vec::new() };
+    let configuration: Vec<_> =
+        (1..).zip(common).chain((VENDOR_SETTINGS..).zip(file.configuration)).collect();
+    let configuration: Vec<_> =
+        configuration.into_iter().map(|(number, setting)| Setting { number, ..setting }).collect();
     let element = |identity| Element {
         identity,
         source: file.source.clone(),

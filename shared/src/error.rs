@@ -42,6 +42,10 @@ pub enum Error {
     /// The vendor did not do what it was asked.
     #[error("{0}")]
     Vendor(#[from] VendorError),
+    /// The vendor granted, and the grant could not be kept: its code is spent, so the same request
+    /// cannot be tried again.
+    #[error("The vendor granted access and it could not be kept here; ask the user to consent again")]
+    Unkept(StoreError),
     /// A store did not do what it was asked.
     #[error("{}", match .0 {
         StoreError::Unavailable(_) => "The store is busy; try again in a moment",
@@ -81,14 +85,16 @@ impl Error {
             }
             Self::Vendor(VendorError::InDoubt(_)) => StatusCode::GATEWAY_TIMEOUT,
             Self::Vendor(_) => StatusCode::BAD_GATEWAY,
-            Self::Store(StoreError::Damaged(_)) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unkept(_) | Self::Store(StoreError::Damaged(_)) | Self::Internal(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
     /// The seconds after which the client may try again.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Vendor(VendorError::Busy { retry_after }) => Some(*retry_after),
+            Self::Vendor(VendorError::Busy { retry_after, .. }) => Some(*retry_after),
             Self::Store(StoreError::Unavailable(_)) => Some(1),
             _ => None,
         }

@@ -51,8 +51,7 @@ pub struct Route<S> {
     pub handle: for<'a> fn(&'a S, &'a Call) -> Answered<'a>,
 }
 
-/// One request, read as far as every route needs it.
-#[derive(Debug)]
+/// One request, read as far as every route needs it. It holds secrets and is not to be printed.
 pub struct Call {
     /// The headers.
     pub headers: HeaderMap,
@@ -92,10 +91,11 @@ impl Call {
 
     /// Reads the body as a JSON object, whatever its content type says; an empty one is `{}`.
     pub fn object(&self) -> Result<serde_json::Map<String, Value>, Error> {
-        if self.body.iter().all(u8::is_ascii_whitespace) {
+        let body = self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body);
+        if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(serde_json::Map::new());
         }
-        match serde_json::from_slice(&self.body) {
+        match serde_json::from_slice(body) {
             Ok(Value::Object(object)) => Ok(object),
             Ok(_) => Err(Error::Invalid("The body must be a JSON object".into())),
             Err(error) => Err(self.not_json(&error)),
@@ -146,7 +146,7 @@ impl<S> Router<S> {
 
     /// Tells whether a path is one of these, whatever the method.
     pub fn knows(&self, path: &str) -> bool {
-        self.paths.at(path).is_ok()
+        self.paths.at(without_slash(path)).is_ok()
     }
 
     /// Answers a request. A panic in a route becomes a 500, and the next request is served.
@@ -170,7 +170,7 @@ impl<S> Router<S> {
     fn route(&self, request: Request, request_id: &str) -> Result<(&'static Route<S>, Call), Error> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
-        let Ok(found) = self.paths.at(path) else {
+        let Ok(found) = self.paths.at(without_slash(path)) else {
             let path: String = path.chars().take(200).collect();
             return Err(Error::NotFound(format!("There is nothing at {path}")));
         };
@@ -202,6 +202,21 @@ impl<S> Router<S> {
             body,
         };
         Ok((route, call))
+    }
+}
+
+/// A path with a slash at its end means the same as without.
+fn without_slash(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
+}
+
+/// Reads a JSON value that should be a string; numbers and truth values are taken as they are written.
+pub fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        _ => None,
     }
 }
 

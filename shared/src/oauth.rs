@@ -15,12 +15,14 @@ pub mod revoke;
 #[cfg(feature = "send")]
 pub mod send;
 
+use crate::element::Permanent;
+
 /// Why a vendor did not do what it was asked, by what the caller does next.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum VendorError {
     /// The vendor said no (RFC 6749 section 5.2). Nothing was granted.
-    #[error("{}", match .error.as_str() {
-        "invalid_client" => "The vendor refused the client: check oauth.api.key and oauth.api.secret",
+    #[error("{}", match .means {
+        Some(Permanent::BadClient) => "The vendor refused the client: check oauth.api.key and oauth.api.secret",
         _ => "The vendor refused the authorization: check the code and oauth.callback.url, or ask the user to consent again",
     })]
     Refused {
@@ -30,6 +32,8 @@ pub enum VendorError {
         error: String,
         /// What the vendor said in words, or its error code.
         message: String,
+        /// What has come to an end by it, as the descriptor's table says.
+        means: Option<Permanent>,
     },
     /// No connection was made: nothing was sent, so the same request can be sent again.
     #[error("The vendor could not be reached; nothing was sent, so the same request can be tried again")]
@@ -42,6 +46,8 @@ pub enum VendorError {
     /// The vendor is over its limit or in maintenance (429, 503).
     #[error("The vendor is busy; try again after {retry_after} seconds")]
     Busy {
+        /// The HTTP status.
+        status: u16,
         /// How long to wait, in seconds.
         retry_after: u64,
     },
@@ -57,8 +63,9 @@ pub enum VendorError {
 }
 
 impl VendorError {
-    /// Whether the vendor has certainly granted nothing and spent nothing.
+    /// Whether the vendor has certainly granted nothing and spent nothing. A 5xx leaves that open: a
+    /// gateway may say it of a request that was acted on.
     pub fn granted_nothing(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::Unreachable(_) | Self::Busy { .. })
+        matches!(self, Self::Refused { .. } | Self::Unreachable(_) | Self::Busy { status: 429, .. })
     }
 }

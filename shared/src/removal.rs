@@ -1,7 +1,7 @@
 //! From a living instance to nothing: first invisible, then revoked at the vendor, then forgotten.
 //!
-//! After the first step the instance is gone for every caller. What a death leaves after it is found
-//! through the record that is marked.
+//! After the first step the instance is gone for every caller. A death after it leaves the marked record,
+//! which names what is still in the vault.
 
 use serde_json::json;
 
@@ -46,11 +46,12 @@ async fn forget(app: &App, instance: &Instance) -> Result<(), Error> {
     Ok(())
 }
 
-async fn revoke_grant(app: &App, instance: &Instance, grant: &Grant) -> Result<(), Error> {
+/// Ends a grant at its vendor, where the vendor can.
+pub(crate) async fn revoke_grant(app: &App, instance: &Instance, grant: &Grant) -> Result<(), Error> {
     let element = app.catalogue.element(&instance.element)?;
     let oauth2 = element.oauth2()?;
     let Some(descriptor) = &oauth2.revoke else { return Ok(()) };
     let url = endpoint::of_instance(&descriptor.endpoint.url, &oauth2.placeholders, &instance.configuration)?;
     let client = configuration::client(&grant.secrets)?;
-    Ok(revoke(&app.sender, descriptor, &url, client, &grant.tokens).await?)
+    Ok(revoke(&app.sender, oauth2, descriptor, &url, client, &grant.tokens).await?)
 }

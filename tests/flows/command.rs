@@ -1,11 +1,13 @@
 //! The command: what it prints, how it stops, and one clear sentence for each way it cannot start.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use serde_json::json;
 use tests::broker::{Broker, command};
 use tests::client::{ok, outcome};
+use tests::until;
+use tokio::io::AsyncWriteExt;
 
 /// Runs the command to its end, and gives whether it succeeded and what it printed on each stream.
 async fn run(arguments: &[&str]) -> (bool, String, String) {
@@ -54,13 +56,26 @@ async fn sigterm_finishes_what_is_under_way_and_ctrl_c_stops_too() {
     let client = broker.client.clone();
     let code = client.code("infusionsoftcrm").await;
     let making = tokio::spawn(async move { outcome(client.create("infusionsoftcrm", &code, "Last")).await });
-    while broker.stats().await["exchanges"] == 0 {}
+    until(async || broker.stats().await["exchanges"] == 1).await;
     broker.terminate();
     assert!(broker.end().await.0.success());
     assert_eq!(making.await.unwrap().0, 200);
     broker.restart().await;
     broker.signal("INT");
     assert!(broker.end().await.0.success());
+}
+
+#[tokio::test]
+async fn a_client_that_sends_half_a_request_does_not_keep_the_process() {
+    let mut broker = Broker::start(&[]).await;
+    let mut half = tokio::net::TcpStream::connect(("127.0.0.1", broker.client.port())).await.unwrap();
+    half.write_all(b"POST /elements/api-v2/instances HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{")
+        .await
+        .unwrap();
+    broker.client.root("/sandbox/stats").await;
+    broker.terminate();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), broker.end()).await;
+    assert!(ended.expect("it ends").0.success());
 }
 
 #[tokio::test]
@@ -138,8 +153,35 @@ async fn a_folder_that_cannot_be_used_is_one_clear_sentence() {
         assert!(error.contains(file.to_str().unwrap()), "{error}");
     }
     let missing = folder.path().join("missing");
-    let error = refusal(&folder.path().join("data"), &["--elements", missing.to_str().unwrap()]).await;
+    let data = folder.path().join("data");
+    let error = refusal(&data, &["--elements", missing.to_str().unwrap()]).await;
     assert!(error.contains("--elements") && error.contains("missing"), "{error}");
+    assert!(!data.join("first-user.json").exists(), "nobody would have seen the secrets");
+}
+
+#[tokio::test]
+async fn a_folder_of_somebody_else_is_one_clear_sentence() {
+    const NOBODY: u32 = 65_534;
+    let folder = tempfile::tempdir().unwrap();
+    let open = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    open(folder.path());
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    // Root may read everything: somebody who is not root must try, with a copy that they can reach.
+    let binary = folder.path().join("valetkey");
+    std::fs::copy(tests::profile_folder().join("local"), &binary).unwrap();
+    open(&binary);
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(if is_root { 0o700 } else { 0o000 }))
+        .unwrap();
+    let mut command = tokio::process::Command::new(&binary);
+    if is_root {
+        command.uid(NOBODY);
+    }
+    let output = command.args(["--port", "0", "--data", data.to_str().unwrap()]).output().await.unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && error.lines().count() == 1, "{error}");
+    assert!(error.contains(data.to_str().unwrap()) && error.contains("Permission denied"), "{error}");
 }
 
 #[tokio::test]

@@ -69,6 +69,48 @@ async fn an_element_token_opens_its_own_instance_alone() {
 }
 
 #[tokio::test]
+async fn another_users_instance_looks_like_one_that_does_not_exist() {
+    let broker = Broker::start(&[]).await;
+    let first = &broker.client;
+    let made = first.instance("infusionsoftcrm", "Not yours").await;
+    // Until there is a request that makes users, the second one is put into the database.
+    let database = local::store::Database::open(&broker.data.join("valetkey.db")).unwrap();
+    let secret = "second-user-secret".to_owned();
+    let user = valetkey::user::User {
+        id: 2,
+        email_address: "second@example.com".into(),
+        first_name: "Second".into(),
+        last_name: "User".into(),
+        admin: false,
+        organization: valetkey::keys::fingerprint(&first.organization),
+    };
+    let registry = local::store::SqliteRegistry::new(database);
+    valetkey::user::add(&registry, &user, &secret.clone().into()).await.unwrap();
+    let second = tests::client::Client { user: secret, ..first.clone() };
+    for (method, path) in [
+        (Method::GET, "/instances/1"),
+        (Method::GET, "/instances/1/access-token"),
+        (Method::DELETE, "/instances/1"),
+    ] {
+        let (status, answer) = outcome(second.call(method, path)).await;
+        assert_eq!(
+            (status, &answer["message"]),
+            (404, &json!("No element instance found with ID 1")),
+            "{path}"
+        );
+    }
+    assert_eq!(outcome(second.call(Method::GET, "/instances")).await.0, 404);
+    let token = made["token"].as_str().unwrap();
+    for path in ["/instances/access-token", "/instances/1", "/instances"] {
+        assert_eq!(outcome(second.call_as(token, Method::GET, path)).await.0, 401, "{path}");
+    }
+    let own = second.instance("infusionsoftcrm", "Mine").await;
+    assert_eq!((&own["id"], &own["user"]["id"]), (&json!(2), &json!(2)));
+    assert_eq!(outcome(first.call(Method::GET, "/instances/2")).await.0, 404);
+    assert_eq!(ok(first.call(Method::GET, "/instances/1")).await, made);
+}
+
+#[tokio::test]
 async fn what_is_missing_or_unknown_is_named() {
     let broker = Broker::start(&[]).await;
     let client = &broker.client;
@@ -96,7 +138,7 @@ async fn what_is_missing_or_unknown_is_named() {
     assert_eq!(post("/elements/nothing/instances", without("element")).await.0, 404);
     let (status, answer) = outcome(client.call(Method::GET, "/instances/7")).await;
     assert_eq!((status, &answer["message"]), (404, &json!("No element instance found with ID 7")));
-    for odd in ["x", "-1", "1.5", "99999999999999999999", "%00", "%F0%9F%94%91"] {
+    for odd in ["x", "-1", "1.5", "99999999999999999999", "+7", "07", "%00", "%F0%9F%94%91"] {
         assert_eq!(outcome(client.call(Method::GET, &format!("/instances/{odd}"))).await.0, 404, "{odd}");
     }
     let (status, answer) = outcome(client.call(Method::GET, "/instances")).await;

@@ -10,45 +10,97 @@ use tests::client::Client;
 const KILLS: usize = 50;
 const WORKERS: usize = 4;
 
+/// What the workers were told before the process died.
+#[derive(Default)]
+struct Answered {
+    /// The instances that were made, as they were answered.
+    made: BTreeMap<u64, Value>,
+    /// Those whose deletion was asked for, and whether it was answered.
+    deleted: BTreeMap<u64, bool>,
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_was_answered_survives_fifty_kills_and_nothing_is_half() {
     let mut broker = Broker::start(&["--log", "error"]).await;
-    let mut answered = BTreeMap::new();
+    let mut answered = Answered::default();
     for _ in 0..KILLS {
         let workers: Vec<_> = (0..WORKERS).map(|_| tokio::spawn(work(broker.client.clone()))).collect();
-        // Load until a few were made, and then a random number of calls more: the kill meets any step.
+        // A random number of calls beside the load: the kill meets any step.
         let random = valetkey::random::bytes::<1>()[0];
         for _ in 0..random {
             broker.client.root("/sandbox/stats").await;
         }
         broker.kill().await;
         for worker in workers {
-            answered.extend(worker.await.unwrap());
+            let told = worker.await.unwrap();
+            answered.made.extend(told.made);
+            answered.deleted.extend(told.deleted);
         }
         broker.restart().await;
     }
+    let Answered { made, deleted } = answered;
     let found = everything(&broker.client).await;
-    println!("{} instances answered and {} found after {KILLS} kills", answered.len(), found.len());
-    assert!(answered.len() >= KILLS, "the load was no load: {} instances", answered.len());
-    for (id, before) in &answered {
-        assert_eq!(found.get(id), Some(before), "instance {id} was answered");
+    println!("{} made, {} deleted, {} found after {KILLS} kills", made.len(), deleted.len(), found.len());
+    assert!(made.len() >= KILLS && deleted.len() >= KILLS, "the load was no load");
+    for (id, before) in &made {
+        match deleted.get(id) {
+            None => assert_eq!(found.get(id), Some(before), "instance {id} was answered"),
+            Some(true) => assert!(!found.contains_key(id), "the deletion of instance {id} was answered"),
+            Some(false) => {}
+        }
     }
-    let files = ["valetkey.db", "valetkey.db-wal"].map(|name| std::fs::read(broker.data.join(name)).unwrap());
     for (id, instance) in &found {
         let access = broker.client.access_token(&instance["id"]).await;
         assert_eq!(broker.client.userinfo(&access).await, 200, "instance {id} is whole");
     }
+    let files = ["valetkey.db", "valetkey.db-wal"].map(|name| std::fs::read(broker.data.join(name)).unwrap());
     for secret in [tests::client::API_SECRET, "access_token"] {
         let open = |file: &Vec<u8>| file.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!files.iter().any(open), "{secret}: what the vault keeps is sealed");
     }
 }
 
-/// Makes instances until the process dies, and gives those that were answered.
-async fn work(client: Client) -> Vec<(u64, Value)> {
-    let mut answered = Vec::new();
+/// A reader from outside, such as a backup, must not make the process lose its write-ahead log.
+#[tokio::test]
+async fn a_reader_of_the_database_from_outside_loses_nothing() {
+    let mut broker = Broker::start(&[]).await;
+    broker.client.instance("infusionsoftcrm", "Before").await;
+    let read = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchone()[0])";
+    for (name, query) in
+        [("valetkey.db", "SELECT count(*) FROM items"), ("sandbox.db", "SELECT count(*) FROM grants")]
+    {
+        let path = broker.data.join(name);
+        let output = tokio::process::Command::new("python3")
+            .args(["-c", read, path.to_str().unwrap(), query])
+            .output();
+        let output = output.await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    for name in ["Second", "Third"] {
+        broker.client.instance("infusionsoftcrm", name).await;
+    }
+    broker.kill().await;
+    broker.restart().await;
+    for id in 1..=3 {
+        let access = broker.client.access_token(&id.into()).await;
+        assert_eq!(broker.client.userinfo(&access).await, 200, "instance {id}");
+    }
+}
+
+/// Makes instances, and deletes every other one, until the process dies.
+async fn work(client: Client) -> Answered {
+    let mut answered = Answered::default();
     while let Some(instance) = attempt(&client).await {
-        answered.push((instance["id"].as_u64().unwrap(), instance));
+        let id = instance["id"].as_u64().unwrap();
+        answered.made.insert(id, instance);
+        if id.is_multiple_of(2) {
+            answered.deleted.insert(id, false);
+            let Ok(deleted) = client.call(Method::DELETE, &format!("/instances/{id}")).send().await else {
+                break;
+            };
+            assert_eq!(deleted.status(), 200);
+            answered.deleted.insert(id, true);
+        }
     }
     answered
 }

@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::broker::Broker;
 use tests::client::{API_KEY, API_SECRET, CALLBACK, body, ok, outcome, parameter};
+use tests::until;
 use tokio::io::AsyncWriteExt;
 
 #[tokio::test]
@@ -193,15 +194,10 @@ async fn a_client_that_hangs_up_does_not_stop_the_exchange() {
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", client.port())).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     // The vendor has exchanged the code and is slow to say so; now the client goes away.
-    while broker.stats().await["exchanges"] == 0 {}
+    until(async || broker.stats().await["exchanges"] == 1).await;
     drop(stream);
-    loop {
-        let (status, found) = outcome(client.call(Method::GET, "/instances")).await;
-        if status == 200 {
-            assert_eq!(found[0]["name"], "Hung up");
-            break;
-        }
-    }
+    until(async || outcome(client.call(Method::GET, "/instances")).await.0 == 200).await;
+    assert_eq!(ok(client.call(Method::GET, "/instances/1")).await["name"], "Hung up");
     let kept = client.access_token(&json!(1)).await;
     assert_eq!(client.userinfo(&kept).await, 200);
 }

@@ -7,6 +7,7 @@ mod command;
 mod contract;
 mod durability;
 mod flow;
+mod life_and_death;
 mod oidc_provider;
 mod readme;
 mod secrets;

@@ -26,10 +26,8 @@ async fn the_readmes_five_curls_go_the_whole_way() {
 #[tokio::test]
 async fn the_commands_of_the_first_start_go_the_whole_way() {
     let mut first = Broker::start(&[]).await;
-    first.terminate();
-    let (_, printed) = first.end().await;
+    let printed = first.printed_until("/userinfo").await;
     let script = printed.split_once("# 1. ").expect("the commands are numbered").1;
-    first.restart().await;
     let script = format!("# {script}");
     let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).output().await.unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();

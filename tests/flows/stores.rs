@@ -34,8 +34,8 @@ mod registry {
     tests::registry_suite!(ready(sqlite()));
 }
 
-/// Two processes on one database: each has a connection of its own.
-mod registry_of_two_processes {
+/// Two connections to one database, as two processes would have.
+mod registry_of_two_connections {
     use super::*;
     use async_trait::async_trait;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+/// Lists the packages of a tree, each with its version.
 fn tree(arguments: &[&str]) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}"])
@@ -11,18 +12,21 @@ fn tree(arguments: &[&str]) -> Vec<String> {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    let name = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
-    text.lines().map(name).collect()
+    text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
 }
 
 fn holds(tree: &[String], name: &str) -> bool {
-    tree.iter().any(|known| known == name)
+    tree.iter().any(|known| known.split(' ').next() == Some(name))
 }
 
 #[test]
 fn the_tree_holds_one_tls_stack() {
     let all = tree(&["--workspace"]);
-    assert!(holds(&all, "rustls") && holds(&all, "ring"));
+    let mut stacks: Vec<_> =
+        all.iter().filter(|name| ["rustls", "ring"].contains(&name.split(' ').next().unwrap())).collect();
+    stacks.sort();
+    stacks.dedup();
+    assert_eq!(stacks.len(), 2, "{stacks:?}");
     for other in ["aws-lc-rs", "aws-lc-sys", "native-tls", "openssl", "openssl-sys", "boring"] {
         assert!(!holds(&all, other), "{other}");
     }
@@ -31,7 +35,7 @@ fn the_tree_holds_one_tls_stack() {
 #[test]
 fn a_local_run_compiles_no_aws_sdk() {
     let local = tree(&["--package", "local"]);
-    let sdk = local.iter().find(|name| name.starts_with("aws-sdk") || *name == "aws-config");
+    let sdk = local.iter().find(|name| name.starts_with("aws-sdk") || name.starts_with("aws-config"));
     assert_eq!(sdk, None);
 }
 

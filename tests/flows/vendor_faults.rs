@@ -63,6 +63,28 @@ async fn a_vendor_that_repeats_our_secret_does_not_tell_it_to_anyone() {
 }
 
 #[tokio::test]
+async fn a_vendor_that_repeats_a_token_does_not_bring_it_into_the_log() {
+    let vendor = Vendor::start().await;
+    let broker =
+        Broker::start(&["--log", "debug", "--elements", vendor.elements.path().to_str().unwrap()]).await;
+    vendor.answers("200 OK", "", r#"{"access_token":"planted-access","refresh_token":"planted-refresh"}"#);
+    assert_eq!(outcome(broker.client.create("faulty", "planted-code", "Logged")).await.0, 200);
+    vendor.answers(
+        "400 Bad Request",
+        "",
+        r#"{"error":"invalid_request","error_description":"unknown: planted-refresh"}"#,
+    );
+    assert_eq!(outcome(broker.client.call(Method::DELETE, "/instances/1")).await.0, 200);
+    let odd = r#"{"access_token":"planted-access","token_type":"planted-access"}"#;
+    vendor.answers("200 OK", "", odd);
+    let (status, answer) = outcome(broker.client.create("faulty", "planted-code", "Odd")).await;
+    assert!(status == 502 && !answer.to_string().contains("planted"), "{answer}");
+    let log = std::fs::read_to_string(broker.log_path()).unwrap();
+    assert!(log.contains("not revoked") && log.contains("[redacted]"), "{log}");
+    assert!(!log.contains("planted"), "{log}");
+}
+
+#[tokio::test]
 async fn the_exchange_is_the_request_of_rfc_6749() {
     let vendor = Vendor::start().await;
     let broker = Broker::start(&["--elements", vendor.elements.path().to_str().unwrap()]).await;

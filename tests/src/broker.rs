@@ -30,7 +30,7 @@ impl Broker {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let (child, stdout, first_line) = spawn(&data, &arguments, 0).await;
+        let (child, stdout, first_line) = spawn(&data, &arguments).await;
         let client = Client::new(&base(&first_line), &data);
         Self { client, data, first_line, arguments, child, stdout, _folder: folder }
     }
@@ -40,10 +40,19 @@ impl Broker {
         self.child.kill().await.unwrap();
     }
 
-    /// Starts the process again on the same folder and port.
+    /// Starts the process again on the same folder, and on another port.
     pub async fn restart(&mut self) {
-        let port = self.client.port();
-        (self.child, self.stdout, self.first_line) = spawn(&self.data, &self.arguments, port).await;
+        (self.child, self.stdout, self.first_line) = spawn(&self.data, &self.arguments).await;
+        self.client.base = base(&self.first_line);
+    }
+
+    /// Reads on in what it prints, up to the line that holds `word`.
+    pub async fn printed_until(&mut self, word: &str) -> String {
+        let mut printed = String::new();
+        while !printed.contains(word) {
+            assert_ne!(self.stdout.read_line(&mut printed).await.unwrap(), 0, "{printed}");
+        }
+        printed
     }
 
     /// Asks the process to stop as SIGTERM does.
@@ -86,10 +95,10 @@ pub fn command() -> Command {
     command
 }
 
-async fn spawn(data: &Path, arguments: &[String], port: u16) -> (Child, BufReader<ChildStdout>, String) {
+async fn spawn(data: &Path, arguments: &[String]) -> (Child, BufReader<ChildStdout>, String) {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(log_path(data)).unwrap();
     let mut command = command();
-    command.arg("--data").arg(data).args(["--port", &port.to_string()]).args(arguments);
+    command.arg("--data").arg(data).args(["--port", "0"]).args(arguments);
     let mut child = command.stderr(log).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();

@@ -15,10 +15,18 @@ pub mod oidc;
 pub mod suites;
 pub mod vendor;
 
+use std::future::Future;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Names the folder that cargo builds into: tests run from `<target>/<profile>/deps`.
 pub fn profile_folder() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     test.ancestors().nth(2).expect("a test runs below the target folder").to_owned()
+}
+
+/// Asks again and again until the answer is yes; fails when it stays no for a minute.
+pub async fn until<F: Future<Output = bool>>(mut asked: impl FnMut() -> F) {
+    let answered = async { while !asked().await {} };
+    tokio::time::timeout(Duration::from_secs(60), answered).await.expect("it came to pass");
 }

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use valetkey::app::App;
 use valetkey::error::{Error, StoreError};
 use valetkey::http::{self, Call};
-use valetkey::instance::Instance;
+use valetkey::instance::{self, Instance};
 use valetkey::wire::AccessToken;
 
 pub(crate) async fn of_id(app: &App, call: &Call) -> Result<Response<Body>, Error> {
@@ -37,9 +37,7 @@ async fn answer(app: &App, instance: &Instance) -> Result<Response<Body>, Error>
              user to consent again"
         )));
     }
-    let grant = app.grant(instance).await?;
-    let grant =
-        grant.ok_or_else(|| StoreError::Damaged(format!("the vault has no version of instance {id}")))?;
+    let Some(grant) = app.grant(instance).await? else { return Err(without_grant(app, instance).await) };
     let tokens = &grant.tokens;
     http::json(&AccessToken {
         access_token: tokens.access_token.expose_secret(),
@@ -47,4 +45,15 @@ async fn answer(app: &App, instance: &Instance) -> Result<Response<Body>, Error>
         expires_in: tokens.expires.map(|expires| expires - now),
         scope: tokens.scope.as_deref(),
     })
+}
+
+/// Tells why the vault has nothing: the instance was deleted meanwhile, or something is very wrong.
+async fn without_grant(app: &App, instance: &Instance) -> Error {
+    match instance::find(&*app.registry, instance.user, instance.id).await {
+        Ok(None) => Error::NotFound(format!("No element instance found with ID {}", instance.id)),
+        Ok(Some(_)) => {
+            StoreError::Damaged(format!("the vault has no grant of instance {}", instance.id)).into()
+        }
+        Err(error) => error.into(),
+    }
 }

@@ -6,6 +6,7 @@ use valetkey::configuration::{self, Given};
 use valetkey::creation::Draft;
 use valetkey::element::Element;
 use valetkey::error::Error;
+use valetkey::http;
 use valetkey::oauth::VendorError;
 
 /// The answer to a body without a code, in the platform's words.
@@ -13,6 +14,16 @@ const NO_CODE: &str = "You must provide an OAuth code in order to create an inst
 
 /// The longest name or tag, in characters.
 const LONGEST_NAME: usize = 255;
+
+/// The longest name or tag before it is cleaned, in bytes.
+const LONGEST_WRITTEN: usize = 4_096;
+
+/// The most tags of an instance.
+const MOST_TAGS: usize = 50;
+
+/// The longest configuration, keys and values together, in bytes: with the tokens it must fit into one
+/// secret of 64 KiB.
+const LONGEST_CONFIGURATION: usize = 32_768;
 
 /// Reads a body into a draft of an instance; `key_or_id` is the path's, and empty when it has none.
 pub(crate) fn read<'a>(
@@ -34,7 +45,7 @@ pub(crate) fn read<'a>(
     element.oauth2()?;
     denied(&provider)?;
     let code = code.ok_or_else(|| Error::Invalid(NO_CODE.into()))?;
-    let configuration = given(&object(body, "configuration")?)?;
+    let configuration = given(element, &object(body, "configuration")?)?;
     let missing = configuration::missing(element, &configuration);
     if !missing.is_empty() {
         return Err(Error::Invalid(format!("Missing configuration: {}", missing.join(", "))));
@@ -60,8 +71,14 @@ fn element<'a>(
     if !key_or_id.is_empty() {
         return catalogue.element(key_or_id).map(Some);
     }
-    let named = object(body, "element")?;
-    match text(named.get("key")).or_else(|| text(named.get("id"))).filter(|name| !name.is_empty()) {
+    let named = match body.get("element") {
+        Some(Value::Object(element)) => [element.get("key"), element.get("id")],
+        Some(Value::Array(_)) => {
+            return Err(Error::Invalid("`element` must be an object with key or id".into()));
+        }
+        named => [named, None],
+    };
+    match named.into_iter().filter_map(text).find(|name| !name.is_empty()) {
         Some(name) => catalogue.element(&name).map(Some),
         None => Ok(None),
     }
@@ -72,7 +89,7 @@ fn denied(provider: &Map<String, Value>) -> Result<(), Error> {
     let Some(error) = text(provider.get("error")).filter(|error| !error.is_empty()) else { return Ok(()) };
     let words = text(provider.get("error_description")).unwrap_or_else(|| error.clone());
     let message = words.chars().filter(|c| !c.is_control()).take(500).collect();
-    Err(Error::Vendor(VendorError::Refused { status: 400, error, message }))
+    Err(Error::Vendor(VendorError::Refused { status: 400, error, message, means: None }))
 }
 
 fn object(body: &Map<String, Value>, name: &str) -> Result<Map<String, Value>, Error> {
@@ -83,24 +100,34 @@ fn object(body: &Map<String, Value>, name: &str) -> Result<Map<String, Value>, E
     }
 }
 
-/// Reads a value that should be a string; numbers and truth values are taken as they are written.
 fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        _ => None,
-    }
+    value.and_then(http::text)
 }
 
-fn given(configuration: &Map<String, Value>) -> Result<Given, Error> {
-    let pair = |(key, value): (&String, &Value)| match value {
-        Value::Array(_) | Value::Object(_) => {
-            Err(Error::Invalid(format!("`configuration`: {key} must be a string or null")))
-        }
-        value => Ok((key.clone(), text(Some(value)))),
-    };
-    configuration.iter().map(pair).collect()
+/// Reads the configuration. What the element does not know is kept whatever it is; what it knows must be
+/// text. Lengths are bounded before the code is spent, since no store takes more.
+fn given(element: &Element, configuration: &Map<String, Value>) -> Result<Given, Error> {
+    let mut given = Given::new();
+    for (key, value) in configuration {
+        let known = element.configuration.iter().any(|setting| setting.key == *key);
+        let text = match value {
+            Value::Null => None,
+            Value::Array(_) | Value::Object(_) if known => {
+                return Err(Error::Invalid(format!("`configuration`: {key} must be a string or null")));
+            }
+            Value::Array(_) | Value::Object(_) => Some(value.to_string()),
+            value => http::text(value),
+        };
+        given.insert(key.clone(), text);
+    }
+    let length = |(key, value): (&String, &Option<String>)| key.len() + value.as_ref().map_or(0, String::len);
+    let length: usize = given.iter().map(length).sum();
+    if length > LONGEST_CONFIGURATION {
+        return Err(Error::Invalid(format!(
+            "`configuration` is {length} bytes long; the most that is kept is {LONGEST_CONFIGURATION}"
+        )));
+    }
+    Ok(given)
 }
 
 fn tags(value: Option<&Value>) -> Result<Option<Vec<String>>, Error> {
@@ -110,6 +137,9 @@ fn tags(value: Option<&Value>) -> Result<Option<Vec<String>>, Error> {
         Some(tag @ Value::String(_)) => std::slice::from_ref(tag),
         Some(_) => return Err(Error::Invalid("`tags` must be an array of strings".into())),
     };
+    if tags.len() > MOST_TAGS {
+        return Err(Error::Invalid(format!("`tags` must be at most {MOST_TAGS}, not {}", tags.len())));
+    }
     tags.iter().filter_map(|tag| name(Some(tag), "tags").transpose()).collect::<Result<_, _>>().map(Some)
 }
 
@@ -119,6 +149,9 @@ fn name(value: Option<&Value>, field: &str) -> Result<Option<String>, Error> {
         None | Some(Value::Null) => return Ok(None),
         value => text(value).ok_or_else(|| Error::Invalid(format!("`{field}` must be text")))?,
     };
+    if written.len() > LONGEST_WRITTEN {
+        return Err(Error::Invalid(format!("`{field}` must be at most {LONGEST_NAME} characters long")));
+    }
     let clean = without_tags(written.chars().filter(|c| !c.is_control()).collect());
     let clean = clean.trim();
     if clean.chars().count() > LONGEST_NAME {
@@ -180,7 +213,14 @@ mod tests {
     #[test]
     fn the_element_is_found_by_number_text_or_path() {
         let catalogue = catalogue();
-        for element in [json!({"id": 191}), json!({"id": "191"}), json!({"key": "infusionsoftcrm"})] {
+        for element in [
+            json!({"id": 191}),
+            json!({"id": "191"}),
+            json!({"key": "", "id": 191}),
+            json!({"key": "infusionsoftcrm"}),
+            json!("infusionsoftcrm"),
+            json!(191),
+        ] {
             let mut body = complete();
             body["element"] = element;
             let draft = read(&catalogue, "", body.as_object().unwrap()).unwrap();
@@ -220,7 +260,7 @@ mod tests {
         for (field, value) in [
             ("configuration", json!([])),
             ("providerData", json!("code")),
-            ("element", json!(191)),
+            ("element", json!([191])),
             ("tags", json!(7)),
             ("name", json!({})),
         ] {
@@ -231,6 +271,31 @@ mod tests {
         let mut body = complete();
         body["configuration"]["oauth.api.key"] = json!(["x"]);
         assert!(refusal("", &body).contains("oauth.api.key"));
+    }
+
+    #[test]
+    fn what_no_store_would_take_is_refused_before_the_code_is_spent() {
+        let long = "x".repeat(900_000);
+        for (pointer, value) in [
+            ("/name", json!(long)),
+            ("/name", json!("<a>".repeat(300_000))),
+            ("/tags", json!(vec!["t"; 51])),
+            ("/tags/0", json!("\u{2039} ".repeat(100_000))),
+            ("/configuration/oauth.api.key", json!(long)),
+        ] {
+            let mut body = complete();
+            *body.pointer_mut(pointer).unwrap() = value;
+            let refusal = refusal("", &body);
+            assert!(refusal.contains("most"), "{pointer}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_configuration_key_is_kept_whatever_it_holds() {
+        let (catalogue, mut body) = (catalogue(), complete());
+        body["configuration"]["mine"] = json!({"a": [1]});
+        let draft = read(&catalogue, "", body.as_object().unwrap()).unwrap();
+        assert_eq!(draft.configuration["mine"].as_deref(), Some(r#"{"a":[1]}"#));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use secrecy::ExposeSecret;
 
 use crate::data::FirstUser;
 
-/// Writes the secrets and the commands, for a broker at `base`; without the sandbox only the first
-/// command can be made ready.
+/// Writes the secrets and, with the sandbox, the commands, for a broker at `base`. Without it they would
+/// need a real app's key and secret.
 pub(crate) fn text(base: &str, first: &FirstUser, path: &std::path::Path, sandbox: bool) -> String {
     let (user, organization) = (first.user_secret.expose_secret(), first.organization_secret.expose_secret());
     let secrets = format!(

@@ -75,18 +75,19 @@ pub async fn run(options: Options) -> Result<(), StartError> {
     let base = format!("http://{}", listener.local_addr()?);
     let registry = SqliteRegistry::new(database.clone());
     registry.sweep(Clock::System.now()).await?;
-    let first = folder.first_user(&registry).await?;
     let derive = |purpose| Key::derive(master.expose_secret().as_bytes(), purpose);
     let app = App {
         catalogue: Arc::new(catalogue(&options, &base)?),
         clock: Clock::System,
         vault: Arc::new(SqliteVault::new(database, seal)),
-        registry: Arc::new(registry),
+        registry: Arc::new(registry.clone()),
         token_keys: TokenKeys::new(1, derive("element-token")),
         pkce_key: derive("pkce"),
         sender: Sender::new(Limits::default())?,
     };
     let sandbox = if options.live { None } else { Some(sandbox(&folder, &options)?) };
+    // Last: nobody would see the secrets of a start that fails after this.
+    let first = folder.first_user(&registry).await?;
     let mut out = io::stdout();
     writeln!(out, "valetkey listens on {base}{}", if options.live { "" } else { ", with a sandbox vendor" })?;
     if let Some(first) = first {

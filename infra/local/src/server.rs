@@ -1,14 +1,18 @@
 //! The HTTP server: requests in, to the broker or the sandbox, until a signal ends it.
 
+use std::error::Error as _;
 use std::future::IntoFuture;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body as Stream;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Router, body};
+use http_body_util::LengthLimitError;
 use lambda_http::Body;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,8 +29,11 @@ struct Served {
     running: TaskTracker,
 }
 
-/// Serves until Ctrl-C or SIGTERM; then takes no new request and finishes those it has. A second
-/// signal ends it at once.
+/// How long a connection may take, once nothing is under way, to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Serves until Ctrl-C or SIGTERM; then takes no new connection and finishes what is under way, which
+/// the deadline of a vendor's call bounds. A second signal ends it at once.
 pub(crate) async fn serve(listener: TcpListener, broker: Broker, sandbox: Option<Router>) -> io::Result<()> {
     let served = Served { broker: Arc::new(broker), running: TaskTracker::new() };
     let running = served.running.clone();
@@ -34,34 +41,43 @@ pub(crate) async fn serve(listener: TcpListener, broker: Broker, sandbox: Option
     let (mut interrupts, mut terminations) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let graceful =
-        axum::serve(listener, routes).with_graceful_shutdown(async { stopped.await.unwrap_or(()) });
-    let finished = async {
-        graceful.into_future().await?;
-        running.close();
-        running.wait().await;
-        Ok(())
-    };
-    tokio::pin!(finished);
+    let serving = axum::serve(listener, routes).with_graceful_shutdown(async { stopped.await.unwrap_or(()) });
+    let mut serving = pin!(serving.into_future());
     tokio::select! {
-        ended = &mut finished => return ended,
+        ended = &mut serving => return ended,
         _ = interrupts.recv() => {}
         _ = terminations.recv() => {}
     }
     tracing::info!("stopping: finishing what is under way");
     drop(stop);
+    running.close();
+    let drained = async {
+        running.wait().await;
+        tokio::time::sleep(GRACE).await;
+        running.wait().await;
+    };
+    let finished = async {
+        tokio::select! { _ = &mut serving => running.wait().await, () = drained => {} }
+    };
     tokio::select! {
-        ended = finished => ended,
-        _ = interrupts.recv() => Ok(()),
-        _ = terminations.recv() => Ok(()),
+        () = finished => {}
+        _ = interrupts.recv() => {}
+        _ = terminations.recv() => {}
     }
+    Ok(())
 }
 
 /// Answers a request in a task of its own: a client that hangs up must not stop an exchange half-way.
 async fn answer(State(served): State<Served>, request: Request) -> Response {
     let (parts, stream) = request.into_parts();
-    let Ok(bytes) = body::to_bytes(stream, LONGEST_BODY).await else {
-        return response(http::refuse(Error::TooLarge { limit: LONGEST_BODY }));
+    let bytes = match body::to_bytes(stream, LONGEST_BODY).await {
+        Ok(bytes) => bytes,
+        Err(error) if error.source().is_some_and(<dyn std::error::Error>::is::<LengthLimitError>) => {
+            return response(http::refuse(Error::TooLarge { limit: LONGEST_BODY }));
+        }
+        Err(error) => {
+            return response(http::refuse(Error::Invalid(format!("The body did not arrive: {error}"))));
+        }
     };
     let request = lambda_http::Request::from_parts(parts, Body::from(bytes.to_vec()));
     let broker = Arc::clone(&served.broker);

@@ -96,10 +96,8 @@ impl Database {
 
     /// Opens a database of another schema.
     pub(crate) fn open_with(path: &Path, schema: &str, version: i64, sync: &str) -> Result<Self, OpenError> {
-        let unusable =
-            |cause: std::io::Error| OpenError::Unusable { path: path.into(), cause: cause.to_string() };
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(unusable)?;
-        let size = file.metadata().map_err(unusable)?.len();
+        let size = make_file(path)
+            .map_err(|cause| OpenError::Unusable { path: path.into(), cause: cause.to_string() })?;
         let connection = Connection::open(path).and_then(|mut connection| {
             connection.busy_timeout(BUSY)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -174,6 +172,17 @@ pub(crate) enum WorkError {
     Store(#[from] StoreError),
 }
 
+/// Makes an empty file that only its owner may read, when there is none; tells its size. It is closed
+/// before SQLite opens it, and an existing one is not opened at all: closing any descriptor of a file
+/// drops the locks that SQLite holds on it (POSIX `fcntl`), and another process would then take away
+/// its write-ahead log.
+fn make_file(path: &Path) -> std::io::Result<u64> {
+    match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::AlreadyExists => Err(cause),
+        _ => Ok(fs::metadata(path)?.len()),
+    }
+}
+
 /// Makes the schema in a new database; tells the version of the one that is there.
 fn prepare(connection: &mut Connection, schema: &str, version: i64) -> rusqlite::Result<i64> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -196,7 +205,8 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 fn opening(path: &Path, error: &rusqlite::Error) -> OpenError {
-    let (path, cause) = (path.into(), error.to_string());
+    let cause = error.to_string().lines().next().unwrap_or_default().to_owned();
+    let path = path.into();
     if is_damage(error) { OpenError::Damaged { path, cause } } else { OpenError::Unusable { path, cause } }
 }
 

@@ -1,15 +1,15 @@
 //! Reads what a token endpoint answers (RFC 6749 sections 5.1 and 5.2), as the descriptor allows.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::VendorError;
 use crate::clock::Timestamp;
-use crate::element::Answer;
+use crate::element::{Answer, OAuth2, Permanent, PermanentError};
 use crate::grant::Tokens;
 
 /// The longest lifetime that is believed, in seconds: ten years.
-const LONGEST: i64 = 10 * 365 * 86_400;
+const LONGEST: u32 = 10 * 365 * 86_400;
 
 /// How long to wait when a busy vendor does not say, in seconds.
 const USUAL_WAIT: u64 = 5;
@@ -17,8 +17,8 @@ const USUAL_WAIT: u64 = 5;
 /// The longest wait that is passed on, in seconds.
 const LONGEST_WAIT: u64 = 3_600;
 
-/// An HTTP answer, cut at the limit and with nothing else read from it.
-#[derive(Debug)]
+/// An HTTP answer, cut at the limit and with nothing else read from it. It holds secrets and is not to
+/// be printed.
 pub struct Raw {
     /// The HTTP status.
     pub status: u16,
@@ -26,11 +26,14 @@ pub struct Raw {
     pub retry_after: Option<u64>,
     /// The body.
     pub body: Vec<u8>,
+    /// What was sent in confidence, which the vendor's words must not repeat to anyone.
+    pub confided: Vec<SecretString>,
 }
 
 /// Reads the tokens out of an answer that came at `now`.
-pub fn tokens(raw: &Raw, quirks: &Answer, now: Timestamp) -> Result<Tokens, VendorError> {
-    let members = granted(raw, quirks)?;
+pub fn tokens(raw: &Raw, oauth2: &OAuth2, now: Timestamp) -> Result<Tokens, VendorError> {
+    let quirks = &oauth2.answer;
+    let members = granted(raw, oauth2)?;
     let members = match &quirks.envelope {
         None => &members,
         Some(name) => members
@@ -42,7 +45,7 @@ pub fn tokens(raw: &Raw, quirks: &Answer, now: Timestamp) -> Result<Tokens, Vend
         .ok_or_else(|| VendorError::Malformed("it has no `access_token`".into()))?;
     let token_type = text(members, "token_type").unwrap_or_else(|| "Bearer".into());
     if !token_type.eq_ignore_ascii_case("bearer") {
-        return Err(VendorError::Malformed(format!("its token_type is {token_type:?}, not bearer")));
+        return Err(VendorError::Malformed("its token_type is not bearer".into()));
     }
     Ok(Tokens {
         access_token: access_token.into(),
@@ -55,21 +58,21 @@ pub fn tokens(raw: &Raw, quirks: &Answer, now: Timestamp) -> Result<Tokens, Vend
 }
 
 /// Reads an answer to a request that grants nothing, such as a revocation.
-pub fn done(raw: &Raw) -> Result<(), VendorError> {
+pub fn done(raw: &Raw, oauth2: &OAuth2) -> Result<(), VendorError> {
     match raw.status {
         200..=299 => Ok(()),
-        _ => Err(failure(raw, &members(raw, true).unwrap_or_default())),
+        _ => Err(failure(raw, &members(raw, true).unwrap_or_default(), oauth2)),
     }
 }
 
-fn granted(raw: &Raw, quirks: &Answer) -> Result<Map<String, Value>, VendorError> {
-    let members = members(raw, quirks.form_encoded);
+fn granted(raw: &Raw, oauth2: &OAuth2) -> Result<Map<String, Value>, VendorError> {
+    let members = members(raw, oauth2.answer.form_encoded);
     if !(200..=299).contains(&raw.status) {
-        return Err(failure(raw, &members.unwrap_or_default()));
+        return Err(failure(raw, &members.unwrap_or_default(), oauth2));
     }
     let members = members.ok_or_else(|| VendorError::Malformed("it is no JSON object".into()))?;
     if text(&members, "error").is_some() {
-        return Err(refused(raw.status, &members));
+        return Err(refused(raw, &members, oauth2));
     }
     Ok(members)
 }
@@ -86,12 +89,14 @@ fn members(raw: &Raw, form_encoded: bool) -> Option<Map<String, Value>> {
     })
 }
 
-fn failure(raw: &Raw, members: &Map<String, Value>) -> VendorError {
+fn failure(raw: &Raw, members: &Map<String, Value>, oauth2: &OAuth2) -> VendorError {
     match raw.status {
-        429 | 503 => {
-            VendorError::Busy { retry_after: raw.retry_after.unwrap_or(USUAL_WAIT).clamp(1, LONGEST_WAIT) }
+        status @ (429 | 503) => {
+            let retry_after = raw.retry_after.unwrap_or(USUAL_WAIT).clamp(1, LONGEST_WAIT);
+            VendorError::Busy { status, retry_after }
         }
-        400..=499 => refused(raw.status, members),
+        408 => VendorError::InDoubt("status 408".into()),
+        400..=499 => refused(raw, members, oauth2),
         500..=599 => VendorError::Failed { status: raw.status },
         status => {
             VendorError::Malformed(format!("its status is {status}, which a token endpoint has no use for"))
@@ -99,31 +104,54 @@ fn failure(raw: &Raw, members: &Map<String, Value>) -> VendorError {
     }
 }
 
-fn refused(status: u16, members: &Map<String, Value>) -> VendorError {
+fn refused(raw: &Raw, members: &Map<String, Value>, oauth2: &OAuth2) -> VendorError {
+    let status = raw.status;
     let error = text(members, "error").unwrap_or_default();
-    let message = text(members, "error_description")
-        .or_else(|| text(members, "message"))
-        .unwrap_or_else(|| if error.is_empty() { format!("status {status}") } else { error.clone() });
-    VendorError::Refused { status, error: printable(&error), message: printable(&message) }
+    let words = text(members, "error_description").or_else(|| text(members, "message"));
+    let means = means(status, &error, words.as_deref().unwrap_or_default(), &oauth2.permanent_errors);
+    let message =
+        words.unwrap_or_else(|| if error.is_empty() { format!("status {status}") } else { error.clone() });
+    VendorError::Refused { status, error: repeatable(&error, raw), message: repeatable(&message, raw), means }
 }
 
-/// Keeps what a client may read of the vendor's words: one line of at most 500 characters.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(500).collect()
+/// Finds what a refusal puts an end to, by the descriptor's table; `invalid_client` always means the
+/// client (RFC 6749 section 5.2).
+fn means(status: u16, error: &str, words: &str, table: &[PermanentError]) -> Option<Permanent> {
+    let words = words.to_lowercase();
+    let matches = |entry: &&PermanentError| {
+        entry.status.is_none_or(|wanted| wanted == status)
+            && entry.error.as_ref().is_none_or(|wanted| wanted == error)
+            && entry.description.as_ref().is_none_or(|wanted| words.contains(&wanted.to_lowercase()))
+    };
+    let usual = (error == "invalid_client").then_some(Permanent::BadClient);
+    table.iter().find(matches).map(|entry| entry.means).or(usual)
+}
+
+/// Keeps what may be repeated of the vendor's words: nothing that was confided to it, on one line of at
+/// most 500 characters.
+fn repeatable(text: &str, raw: &Raw) -> String {
+    let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
+    for secret in raw.confided.iter().map(ExposeSecret::expose_secret) {
+        text = text.replace(secret, "[redacted]");
+    }
+    text.chars().take(500).collect()
 }
 
 fn text(members: &Map<String, Value>, name: &str) -> Option<String> {
     members.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
+/// Reads how long an access token lives, in seconds. What cannot be read is as if it were not said.
 fn lifetime(expires_in: Option<&Value>, quirks: &Answer) -> Option<i64> {
     let said = match expires_in {
-        Some(Value::Number(number)) => number.as_i64().or_else(|| number.as_u64().map(|_| LONGEST)),
+        Some(Value::Number(number)) => number.as_f64(),
         Some(Value::String(text)) => text.trim().parse().ok(),
         _ => None,
     };
     let usual = quirks.default_lifetime.and_then(|seconds| i64::try_from(seconds).ok());
-    said.filter(|seconds| *seconds >= 0).or(usual).map(|seconds| seconds.min(LONGEST))
+    #[expect(clippy::cast_possible_truncation, reason = "it is clamped before, and whole seconds are meant")]
+    let clamped = |seconds: f64| seconds.clamp(0.0, f64::from(LONGEST)) as i64;
+    said.filter(|seconds: &f64| seconds.is_finite()).map(clamped).or(usual)
 }
 
 fn scope(value: Option<&Value>) -> Option<String> {
@@ -136,12 +164,27 @@ fn scope(value: Option<&Value>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
+    use crate::catalogue::Catalogue;
+
+    fn keap() -> OAuth2 {
+        let catalogue = Catalogue::built_in();
+        let mut oauth2 = catalogue.find("infusionsoftcrm").unwrap().oauth2.clone().unwrap();
+        oauth2.answer = Answer::default();
+        oauth2
+    }
+
+    fn raw(status: u16, body: &str) -> Raw {
+        Raw {
+            status,
+            retry_after: None,
+            body: body.into(),
+            confided: vec!["planted-secret".to_owned().into()],
+        }
+    }
 
     fn read_with(status: u16, body: &str, quirks: &Answer) -> Result<Tokens, VendorError> {
-        tokens(&Raw { status, retry_after: None, body: body.into() }, quirks, 1_000)
+        tokens(&raw(status, body), &OAuth2 { answer: quirks.clone(), ..keap() }, 1_000)
     }
 
     fn read(status: u16, body: &str) -> Result<Tokens, VendorError> {
@@ -166,12 +209,14 @@ mod tests {
             ("3600", Some(4_600)),
             ("\"3600\"", Some(4_600)),
             ("0", Some(1_000)),
-            ("-5", Some(1_060)),
+            ("-5", Some(1_000)),
+            ("3600.9", Some(4_600)),
             ("\"soon\"", Some(1_060)),
+            ("\"NaN\"", Some(1_060)),
             ("null", Some(1_060)),
-            ("1e300", Some(1_060)),
-            ("18446744073709551615", Some(1_000 + LONGEST)),
-            ("9223372036854775807", Some(1_000 + LONGEST)),
+            ("1e300", Some(1_000 + i64::from(LONGEST))),
+            ("18446744073709551615", Some(1_000 + i64::from(LONGEST))),
+            ("9223372036854775807", Some(1_000 + i64::from(LONGEST))),
         ];
         for (expires_in, expected) in cases {
             let body = format!(r#"{{"access_token":"a","expires_in":{expires_in}}}"#);
@@ -205,11 +250,40 @@ mod tests {
 
     #[test]
     fn busy_and_failing_vendors_are_told_apart() {
-        let raw = Raw { status: 429, retry_after: Some(7), body: Vec::new() };
-        let busy = tokens(&raw, &Answer::default(), 0);
-        assert!(matches!(busy, Err(VendorError::Busy { retry_after: 7 })));
+        let busy = tokens(&Raw { retry_after: Some(7), ..raw(429, "") }, &keap(), 0);
+        assert!(matches!(busy, Err(VendorError::Busy { retry_after: 7, .. })));
+        assert!(matches!(read(408, ""), Err(VendorError::InDoubt(_))));
         assert!(matches!(read(503, ""), Err(VendorError::Busy { .. })));
         assert!(matches!(read(500, r#"{"error":"x"}"#), Err(VendorError::Failed { status: 500 })));
+    }
+
+    #[test]
+    fn every_refusal_seen_of_keap_means_what_the_table_says() {
+        let cases = [
+            (400, "invalid_grant", "Invalid refresh token", Some(Permanent::DeadGrant)),
+            (400, "invalid_request", "Invalid Refresh Token", Some(Permanent::DeadGrant)),
+            (400, "invalid_request", "Missing parameter", None),
+            (
+                401,
+                "invalid_grant",
+                "Unable to authenticate username and password",
+                Some(Permanent::BadClient),
+            ),
+            (401, "invalid_client", "", Some(Permanent::BadClient)),
+        ];
+        for (status, error, description, expected) in cases {
+            let body = serde_json::json!({"error": error, "error_description": description}).to_string();
+            let Err(VendorError::Refused { means, .. }) = read(status, &body) else { panic!("{error}") };
+            assert_eq!(means, expected, "{status} {error} {description}");
+        }
+    }
+
+    #[test]
+    fn what_was_confided_is_not_repeated_even_cut_in_two() {
+        let words = format!("{}planted-secret", "x".repeat(490));
+        let body = serde_json::json!({"error": "planted-secret", "error_description": words}).to_string();
+        let refusal = format!("{:?}", read(400, &body).unwrap_err());
+        assert!(refusal.contains("[redacted]") && !refusal.contains("planted"), "{refusal}");
     }
 
     #[test]

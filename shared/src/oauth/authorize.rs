@@ -9,7 +9,6 @@ use crate::keys;
 const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What one authorization request says.
-#[derive(Debug)]
 pub struct Request<'a> {
     /// The client's id at the vendor.
     pub client_id: &'a str,
@@ -24,7 +23,6 @@ pub struct Request<'a> {
 }
 
 /// Where a code challenge comes from.
-#[derive(Debug)]
 pub enum Challenge<'a> {
     /// The caller keeps the verifier and sent its S256 challenge.
     Given(&'a str),

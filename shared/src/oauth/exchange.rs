@@ -10,7 +10,6 @@ use crate::element::OAuth2;
 use crate::grant::Tokens;
 
 /// What is exchanged, and by whom.
-#[derive(Debug)]
 pub struct Code<'a> {
     /// The code that the vendor gave the browser.
     pub code: &'a SecretString,
@@ -40,17 +39,5 @@ pub async fn exchange(
         parameters.push(("code_verifier", verifier.expose_secret()));
     }
     let raw = sender.send(&oauth2.token, url, code.client, parameters).await?;
-    answer::tokens(&raw, &oauth2.answer, clock.now()).map_err(|error| redacted(error, code))
-}
-
-/// Takes our own secrets out of a vendor's words, should it repeat them.
-fn redacted(error: VendorError, code: &Code<'_>) -> VendorError {
-    let VendorError::Refused { status, error, mut message } = error else { return error };
-    let secrets = [Some(code.client.secret), Some(code.code), code.code_verifier];
-    for secret in secrets.into_iter().flatten().map(ExposeSecret::expose_secret) {
-        if secret.len() >= 6 {
-            message = message.replace(secret, "[redacted]");
-        }
-    }
-    VendorError::Refused { status, error, message }
+    answer::tokens(&raw, oauth2, clock.now())
 }

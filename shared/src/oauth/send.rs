@@ -34,8 +34,11 @@ impl Default for Limits {
     }
 }
 
+/// The parameters that are no secret.
+const OPEN: [&str; 3] = ["grant_type", "redirect_uri", "token_type_hint"];
+
 /// The client's credentials at the vendor.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Client<'a> {
     /// `client_id`.
     pub id: &'a str,
@@ -97,10 +100,20 @@ impl Sender {
                 request
             }
         };
+        let confided = confided(&parameters, client);
         let (kind, body) = encode(endpoint.encoding, &parameters);
         let response = request.header(CONTENT_TYPE, kind).body(body).send().await.map_err(failed)?;
-        read(response, self.longest_body).await
+        read(response, self.longest_body, confided).await
     }
+}
+
+/// Collects what the vendor must not repeat: every parameter but those that are no secret. One that is
+/// shorter than a secret would only make the vendor's words unreadable.
+fn confided(parameters: &[(&str, &str)], client: Client<'_>) -> Vec<SecretString> {
+    let secret = |(name, _): &&(&str, &str)| !OPEN.contains(name);
+    let values = parameters.iter().filter(secret).map(|(_, value)| *value);
+    let all = values.chain([client.id, client.secret.expose_secret()]);
+    all.filter(|value| value.len() >= 6).map(SecretString::from).collect()
 }
 
 fn encode(encoding: Encoding, parameters: &[(&str, &str)]) -> (&'static str, String) {
@@ -124,7 +137,11 @@ fn basic(client: Client<'_>) -> String {
     format!("Basic {}", STANDARD.encode(pair))
 }
 
-async fn read(mut response: reqwest::Response, longest: usize) -> Result<Raw, VendorError> {
+async fn read(
+    mut response: reqwest::Response,
+    longest: usize,
+    confided: Vec<SecretString>,
+) -> Result<Raw, VendorError> {
     let status = response.status().as_u16();
     let retry_after =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
@@ -135,7 +152,7 @@ async fn read(mut response: reqwest::Response, longest: usize) -> Result<Raw, Ve
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Raw { status, retry_after, body })
+    Ok(Raw { status, retry_after, body, confided })
 }
 
 /// Sorts a transport error by whether the request can have arrived. Its URL is left out, since it may
@@ -203,7 +220,7 @@ mod tests {
         let limits = Limits { total: Duration::from_millis(50), ..Limits::default() };
         for said in [&b""[..], b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"] {
             let outcome = send(&stuck_vendor(said).await, limits).await;
-            assert!(matches!(outcome, Err(VendorError::InDoubt(_))), "{outcome:?}");
+            assert!(matches!(outcome, Err(VendorError::InDoubt(_))));
         }
     }
 
@@ -218,6 +235,6 @@ mod tests {
     async fn a_refused_connection_is_known_to_have_sent_nothing() {
         let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let outcome = send(&format!("http://{address}/token"), Limits::default()).await;
-        assert!(matches!(outcome, Err(VendorError::Unreachable(_))), "{outcome:?}");
+        assert!(matches!(outcome, Err(VendorError::Unreachable(_))));
     }
 }

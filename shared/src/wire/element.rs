@@ -131,6 +131,7 @@ impl<'a> CatalogueElement<'a> {
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "the platform's shape")]
 struct SettingBody<'a> {
+    /// The element's id, then the setting's number, which is never given to another.
     id: u64,
     name: &'a str,
     key: &'a str,
@@ -152,7 +153,7 @@ struct SettingBody<'a> {
 impl<'a> SettingBody<'a> {
     fn all(element: &'a Element) -> Vec<Self> {
         let body = |(position, setting): (usize, &'a Setting)| Self {
-            id: setting_id(element, position),
+            id: u64::from(element.identity.id) * 1_000 + u64::from(setting.number),
             name: &setting.name,
             key: &setting.key,
             description: &setting.description,
@@ -171,7 +172,17 @@ impl<'a> SettingBody<'a> {
     }
 }
 
-/// The number of a setting: the element's id, then its place in the list, which only ever grows.
-fn setting_id(element: &Element, position: usize) -> u64 {
-    u64::from(element.identity.id) * 1_000 + position as u64 + 1
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Catalogue;
+
+    #[test]
+    fn the_ids_of_settings_stay_what_clients_have_seen() {
+        let catalogue = Catalogue::built_in();
+        let bodies = SettingBody::all(catalogue.find("191").unwrap());
+        let id = |key: &str| bodies.iter().find(|body| body.key == key).unwrap().id;
+        assert_eq!((id("oauth.api.key"), id("oauth.callback.url")), (191_001, 191_003));
+        assert_eq!((id("infusionsoft.server"), id("infusionsoft.private.key")), (191_501, 191_502));
+    }
 }

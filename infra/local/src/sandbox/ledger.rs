@@ -42,14 +42,12 @@ pub struct Ledger {
 }
 
 /// A client as it showed itself.
-#[derive(Debug)]
 pub(super) struct Client {
     pub(super) id: String,
     pub(super) secret: String,
 }
 
 /// A pair of tokens.
-#[derive(Debug)]
 pub(super) struct Pair {
     pub(super) access: String,
     pub(super) refresh: String,
