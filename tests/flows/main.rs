@@ -5,6 +5,7 @@
 mod browser;
 mod command;
 mod contract;
+mod descriptors;
 mod durability;
 mod flow;
 mod life_and_death;
