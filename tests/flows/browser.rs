@@ -1,6 +1,5 @@
 //! The consent page in a real browser, by keyboard, on a phone's width and a desk's.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -9,7 +8,7 @@ use tests::client::{API_KEY, ok, outcome};
 use tokio::process::Command;
 
 async fn person(oauth_url: &str, decision: &str, width: u32) -> Value {
-    let npm: PathBuf = tests::profile_folder().parent().unwrap().join("npm");
+    let npm = tests::tool_folder("npm");
     let screenshot = npm.join(format!("consent-{decision}-{width}"));
     let output = Command::new("node")
         .current_dir(&npm)

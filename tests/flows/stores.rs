@@ -1,4 +1,4 @@
-//! The embedded store passes the contract suites.
+//! The stores pass the contract suites: the embedded ones, and those of AWS on emulators.
 
 use std::future::ready;
 use std::path::Path;
@@ -32,6 +32,14 @@ mod registry {
     }
 
     tests::registry_suite!(ready(sqlite()));
+}
+
+mod vault_on_secrets_manager {
+    tests::vault_suite!(async { (tests::emulators::vault().await, ()) });
+}
+
+mod registry_on_dynamodb {
+    tests::registry_suite!(async { (tests::emulators::registry().await, ()) });
 }
 
 /// Two connections to one database, as two processes would have.

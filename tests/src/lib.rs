@@ -11,6 +11,7 @@
 
 pub mod broker;
 pub mod client;
+pub mod emulators;
 pub mod oidc;
 pub mod suites;
 pub mod vendor;
@@ -25,8 +26,15 @@ pub fn profile_folder() -> PathBuf {
     test.ancestors().nth(2).expect("a test runs below the target folder").to_owned()
 }
 
+/// Names a folder that `tests/run` has filled, beside the profile's.
+pub fn tool_folder(name: &str) -> PathBuf {
+    let folder = profile_folder().parent().expect("the profile's folder has a parent").join(name);
+    assert!(folder.exists(), "{} is missing: run tests/run first", folder.display());
+    folder
+}
+
 /// Asks again and again until the answer is yes; fails when it stays no for a minute.
 pub async fn until<F: Future<Output = bool>>(mut asked: impl FnMut() -> F) {
     let answered = async { while !asked().await {} };
-    tokio::time::timeout(Duration::from_secs(60), answered).await.expect("it came to pass");
+    tokio::time::timeout(Duration::from_mins(1), answered).await.expect("it came to pass");
 }

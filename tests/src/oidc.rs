@@ -1,7 +1,6 @@
 //! npm's `oidc-provider`, a certified authorization server that others wrote, as a vendor; and a
 //! person who logs in and consents on its pages.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use reqwest::StatusCode;
@@ -24,10 +23,8 @@ pub struct OidcProvider {
 impl OidcProvider {
     /// Starts a server that knows the tests' client.
     pub async fn start() -> Self {
-        let folder: PathBuf = crate::profile_folder().parent().unwrap().join("npm");
-        assert!(folder.join("node_modules").exists(), "{} is missing: run tests/run first", folder.display());
         let mut child = Command::new("node")
-            .current_dir(folder)
+            .current_dir(crate::tool_folder("npm"))
             .args(["oidc-provider.mjs", API_KEY, API_SECRET, CALLBACK])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

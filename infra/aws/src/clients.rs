@@ -1,0 +1,61 @@
+//! The SDK's clients: built once, with one HTTP client and one TLS stack between them.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+
+/// How often a call is tried, the first time included.
+const ATTEMPTS: u32 = 4;
+
+/// The time to make a connection.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// The time for one attempt. Both services answer in milliseconds.
+const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// The time for a call with all its attempts: a request makes a handful, and has 28 s.
+const CALL: Duration = Duration::from_secs(8);
+
+/// The clients of the services that the stores are on.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// DynamoDB.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Secrets Manager.
+    pub secrets_manager: aws_sdk_secretsmanager::Client,
+}
+
+impl Clients {
+    /// Builds the clients from the environment that AWS gives a function: the Region, the credentials
+    /// and, where it is set, a service's endpoint (`AWS_ENDPOINT_URL_DYNAMODB`,
+    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER`).
+    pub async fn from_environment() -> Self {
+        Self::load(aws_config::defaults(BehaviorVersion::latest())).await
+    }
+
+    /// Builds the clients from a configuration that is to be completed: with our HTTP client, deadlines
+    /// and retries.
+    pub async fn load(loader: ConfigLoader) -> Self {
+        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(CALL)
+            .build();
+        let config = loader
+            .http_client(http)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .load()
+            .await;
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            secrets_manager: aws_sdk_secretsmanager::Client::new(&config),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The registry on DynamoDB: one table, an item a record, conditions evaluated by DynamoDB.
+
+mod attribute;
+mod expression;
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use valetkey::error::StoreError;
+use valetkey::registry::{Change, Condition, Item, Key, Page, Registry, Written};
+
+use crate::failure::{is, store};
+use expression::Expression;
+
+/// The table's partition key.
+pub const PARTITION: &str = "pk";
+/// The table's sort key.
+pub const SORT: &str = "sk";
+
+/// A condition did not hold.
+const REFUSED: &str = "ConditionalCheckFailedException";
+
+/// The attribute of a counter.
+const VALUE: &str = "value";
+
+/// Keeps records in a DynamoDB table.
+#[derive(Debug, Clone)]
+pub struct DynamoRegistry {
+    client: Client,
+    table: String,
+}
+
+impl DynamoRegistry {
+    /// Keeps records in this table.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Reads what refused a write.
+    async fn refused(&self, key: &Key) -> Result<Written, StoreError> {
+        Ok(Written::Refused(self.get(key).await?))
+    }
+}
+
+#[async_trait]
+impl Registry for DynamoRegistry {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(primary(key)));
+        let read = request.consistent_read(true).send().await;
+        let found = read.map_err(|error| store("GetItem", &error))?.item;
+        found.map(record).transpose()
+    }
+
+    async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError> {
+        let mut attributes = primary(key);
+        attributes.extend(item.iter().map(|(name, value)| (name.clone(), attribute::write(value))));
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(attributes));
+        match request.condition_expression(format!("attribute_not_exists({PARTITION})")).send().await {
+            Ok(_) => Ok(Written::Done(item)),
+            Err(error) if is(&error, REFUSED) => self.refused(key).await,
+            Err(error) => Err(store("PutItem", &error)),
+        }
+    }
+
+    async fn update(&self, key: &Key, change: Change) -> Result<Written, StoreError> {
+        let mut expression = Expression::default();
+        let condition = expression.conditions(&change.conditions);
+        let update = expression.update(&change);
+        let updated = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(primary(key)))
+            .set_update_expression(update)
+            .condition_expression(format!("attribute_exists({PARTITION}){condition}"))
+            .set_expression_attribute_names(expression.names())
+            .set_expression_attribute_values(expression.values())
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        match updated {
+            Ok(updated) => Ok(Written::Done(record(updated.attributes.unwrap_or_default())?)),
+            Err(error) if is(&error, REFUSED) => self.refused(key).await,
+            Err(error) => Err(store("UpdateItem", &error)),
+        }
+    }
+
+    async fn remove(&self, key: &Key, conditions: Vec<Condition>) -> Result<bool, StoreError> {
+        let mut expression = Expression::default();
+        let condition = expression.conditions(&conditions);
+        let removed = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(primary(key)))
+            .condition_expression(format!(
+                "attribute_not_exists({PARTITION}) OR (attribute_exists({PARTITION}){condition})"
+            ))
+            .set_expression_attribute_names(expression.names())
+            .set_expression_attribute_values(expression.values())
+            .send()
+            .await;
+        match removed {
+            Ok(_) => Ok(true),
+            Err(error) if is(&error, REFUSED) => Ok(false),
+            Err(error) => Err(store("DeleteItem", &error)),
+        }
+    }
+
+    async fn list(
+        &self,
+        partition: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let mut expression = Expression::default();
+        let mut condition =
+            format!("{PARTITION} = {}", expression.value(AttributeValue::S(partition.into())));
+        if !prefix.is_empty() {
+            let prefix = expression.value(AttributeValue::S(prefix.into()));
+            condition = format!("{condition} AND begins_with({SORT}, {prefix})");
+        }
+        let mut page = Page::default();
+        let mut start = after.map(|sort| primary(&Key::new(partition, sort)));
+        loop {
+            let wanted = i32::try_from(limit - page.items.len()).unwrap_or(i32::MAX);
+            let read = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression(&condition)
+                .set_expression_attribute_values(expression.values())
+                .set_exclusive_start_key(start)
+                .limit(wanted)
+                .consistent_read(true)
+                .send()
+                .await
+                .map_err(|error| store("Query", &error))?;
+            for item in read.items.unwrap_or_default() {
+                let sort = item.get(SORT).and_then(|sort| sort.as_s().ok()).cloned().unwrap_or_default();
+                page.items.push((sort, record(item)?));
+            }
+            start = read.last_evaluated_key;
+            page.more = start.is_some();
+            if !page.more || page.items.len() >= limit {
+                return Ok(page);
+            }
+        }
+    }
+
+    async fn next(&self, counter: &str) -> Result<u64, StoreError> {
+        let reply = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(primary(&Key::new("counter", counter))))
+            .update_expression("ADD #value :one")
+            .expression_attribute_names("#value", VALUE)
+            .expression_attribute_values(":one", AttributeValue::N("1".into()))
+            .return_values(ReturnValue::UpdatedNew)
+            .send()
+            .await
+            .map_err(|error| store("UpdateItem", &error))?;
+        let value = reply.attributes.as_ref().and_then(|found| found.get(VALUE)?.as_n().ok()?.parse().ok());
+        value.ok_or_else(|| StoreError::Damaged(format!("the counter {counter} has no number")))
+    }
+}
+
+fn primary(key: &Key) -> HashMap<String, AttributeValue> {
+    HashMap::from([
+        (PARTITION.to_owned(), AttributeValue::S(key.partition.clone())),
+        (SORT.to_owned(), AttributeValue::S(key.sort.clone())),
+    ])
+}
+
+/// Reads a record out of a table's item: all but its keys.
+fn record(item: HashMap<String, AttributeValue>) -> Result<Item, StoreError> {
+    let attributes = item.into_iter().filter(|(name, _)| name != PARTITION && name != SORT);
+    attributes.map(|(name, value)| Ok((name, attribute::read(value)?))).collect()
+}

@@ -1,0 +1,106 @@
+//! The vault on Secrets Manager: one secret an instance, versions by `ClientRequestToken`.
+//!
+//! Versions are read by their ids and not by stage labels, since a read by label can be stale after the
+//! label has moved (the API is eventually consistent).
+
+use async_trait::async_trait;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::types::Tag;
+use secrecy::{ExposeSecret, SecretString};
+use valetkey::error::StoreError;
+use valetkey::vault::{PutError, Vault};
+
+use crate::failure::{is, store};
+
+/// The name is taken (`CreateSecret`), or the version's id is, by another text (`PutSecretValue`).
+const EXISTS: &str = "ResourceExistsException";
+/// There is no such secret or version.
+const NOT_FOUND: &str = "ResourceNotFoundException";
+/// The secret is being deleted.
+const DELETED: &str = "InvalidRequestException";
+
+/// Keeps secrets in Secrets Manager.
+#[derive(Debug, Clone)]
+pub struct SecretsManagerVault {
+    client: Client,
+    prefix: String,
+    kms_key: Option<String>,
+}
+
+impl SecretsManagerVault {
+    /// Keeps secrets below this name prefix, encrypted with this key: its id, alias or ARN; without one,
+    /// with the account's own for Secrets Manager.
+    pub fn new(client: Client, prefix: impl Into<String>, kms_key: Option<String>) -> Self {
+        Self { client, prefix: prefix.into(), kms_key }
+    }
+
+    fn name(&self, secret: &str) -> String {
+        format!("{}{secret}", self.prefix)
+    }
+
+    /// Tells whether a write that was refused is one that had been made before: its reply was lost.
+    async fn settle(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
+        match self.get(secret, version).await? {
+            Some(kept) if kept.expose_secret() == text.expose_secret() => Ok(()),
+            _ => Err(PutError::Taken),
+        }
+    }
+}
+
+#[async_trait]
+impl Vault for SecretsManagerVault {
+    async fn create(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
+        let tag = Tag::builder().key("valetkey").value("instance").build();
+        let created = self
+            .client
+            .create_secret()
+            .name(self.name(secret))
+            .client_request_token(version)
+            .secret_string(text.expose_secret())
+            .set_kms_key_id(self.kms_key.clone())
+            .tags(tag)
+            .send()
+            .await;
+        match created {
+            Ok(_) => Ok(()),
+            Err(error) if is(&error, EXISTS) => self.settle(secret, version, text).await,
+            Err(error) => Err(store("CreateSecret", &error).into()),
+        }
+    }
+
+    async fn put(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
+        let put = self
+            .client
+            .put_secret_value()
+            .secret_id(self.name(secret))
+            .client_request_token(version)
+            .secret_string(text.expose_secret())
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(()),
+            Err(error) if is(&error, EXISTS) => self.settle(secret, version, text).await,
+            Err(error) if is(&error, NOT_FOUND) || is(&error, DELETED) => Err(PutError::Gone),
+            Err(error) => Err(store("PutSecretValue", &error).into()),
+        }
+    }
+
+    async fn get(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError> {
+        let read =
+            self.client.get_secret_value().secret_id(self.name(secret)).version_id(version).send().await;
+        match read {
+            Ok(found) => Ok(found.secret_string.map(SecretString::from)),
+            Err(error) if is(&error, NOT_FOUND) || is(&error, DELETED) => Ok(None),
+            Err(error) => Err(store("GetSecretValue", &error)),
+        }
+    }
+
+    async fn remove(&self, secret: &str) -> Result<(), StoreError> {
+        let request = self.client.delete_secret().secret_id(self.name(secret));
+        match request.force_delete_without_recovery(true).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is(&error, NOT_FOUND) => Ok(()),
+            Err(error) => Err(store("DeleteSecret", &error)),
+        }
+    }
+}

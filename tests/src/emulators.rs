@@ -1,0 +1,71 @@
+//! AWS as others read it: moto's Secrets Manager and dynalite's DynamoDB, one of each a test run.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use aws::{Clients, DynamoRegistry, SecretsManagerVault};
+use aws_config::BehaviorVersion;
+use aws_sdk_dynamodb::config::{Credentials, Region};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use valetkey::random;
+
+/// Gives a vault of its own in moto's Secrets Manager.
+pub async fn vault() -> SecretsManagerVault {
+    static ADDRESS: OnceLock<String> = OnceLock::new();
+    let address = ADDRESS.get_or_init(|| {
+        let python = crate::tool_folder("venv").join("bin/python");
+        start(Command::new(python).arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/secrets_manager.py")))
+    });
+    let client = clients(address).await.secrets_manager;
+    SecretsManagerVault::new(client, format!("test/{}/", random::id()), None)
+}
+
+/// Gives a registry with a table of its own in dynalite.
+pub async fn registry() -> DynamoRegistry {
+    static ADDRESS: OnceLock<String> = OnceLock::new();
+    let address = ADDRESS.get_or_init(|| {
+        start(Command::new("node").current_dir(crate::tool_folder("npm")).arg("dynalite.mjs"))
+    });
+    let client = clients(address).await.dynamodb;
+    let table = random::id();
+    let name =
+        |name| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+    let key = |name, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    client
+        .create_table()
+        .table_name(&table)
+        .billing_mode(BillingMode::PayPerRequest)
+        .attribute_definitions(name(aws::registry::PARTITION).build().unwrap())
+        .attribute_definitions(name(aws::registry::SORT).build().unwrap())
+        .key_schema(key(aws::registry::PARTITION, KeyType::Hash))
+        .key_schema(key(aws::registry::SORT, KeyType::Range))
+        .send()
+        .await
+        .unwrap();
+    let described =
+        || async { client.describe_table().table_name(&table).send().await.unwrap().table.unwrap() };
+    crate::until(async || described().await.table_status().is_some_and(|status| status.as_str() == "ACTIVE"))
+        .await;
+    DynamoRegistry::new(client, table)
+}
+
+async fn clients(address: &str) -> Clients {
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(address)
+        .region(Region::from_static("eu-west-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"));
+    Clients::load(loader).await
+}
+
+/// Starts an emulator that prints its address and ends when its standard input does, with the tests.
+fn start(command: &mut Command) -> String {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut address = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    std::mem::forget(child);
+    address.trim().to_owned()
+}
