@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use secrecy::SecretString;
+
 use crate::catalogue::Catalogue;
 use crate::clock::Clock;
 use crate::credentials::Credentials;
@@ -13,7 +15,7 @@ use crate::keys::{Key, TokenKeys};
 #[cfg(feature = "send")]
 use crate::oauth::send::Sender;
 use crate::registry::Registry;
-use crate::user::{self, User};
+use crate::user::{self, FirstUser, User};
 use crate::vault::Vault;
 
 /// What handlers need; `main`, the local process and tests each build one.
@@ -30,6 +32,8 @@ pub struct App {
     pub token_keys: TokenKeys,
     /// The key that code verifiers of the API's redirect URLs are made with.
     pub pkce_key: Key,
+    /// The first user, who is made when first seen; `None` where it is made at the first start.
+    pub first_user: Option<FirstUser>,
     /// What sends requests to vendors.
     #[cfg(feature = "send")]
     pub sender: Sender,
@@ -102,10 +106,23 @@ impl App {
 
     async fn known(&self, shown: &Credentials) -> Result<User, Error> {
         let secret = shown.user.as_ref().ok_or(Error::Unauthorized)?;
-        let user = user::find(&*self.registry, secret).await?.ok_or(Error::Unauthorized)?;
+        let user = match user::find(&*self.registry, secret).await? {
+            Some(user) => user,
+            None => self.first(secret).await?,
+        };
         match &shown.organization {
             Some(organization) if !user.belongs_to(organization) => Err(Error::Unauthorized),
             _ => Ok(user),
+        }
+    }
+
+    /// Makes the first user, when this is who calls and nobody has been made.
+    async fn first(&self, secret: &SecretString) -> Result<User, Error> {
+        match &self.first_user {
+            Some(first) if first.is(secret) && first.make(&*self.registry).await? => {
+                user::find(&*self.registry, secret).await?.ok_or(Error::Unauthorized)
+            }
+            _ => Err(Error::Unauthorized),
         }
     }
 

@@ -73,8 +73,7 @@ async fn another_users_instance_looks_like_one_that_does_not_exist() {
     let broker = Broker::start(&[]).await;
     let first = &broker.client;
     let made = first.instance("infusionsoftcrm", "Not yours").await;
-    // Until there is a request that makes users, the second one is put into the database.
-    let database = local::store::Database::open(&broker.data.join("valetkey.db")).unwrap();
+    // Until there is a request that makes users, the second one is put into the registry.
     let secret = "second-user-secret".to_owned();
     let user = valetkey::user::User {
         id: 2,
@@ -84,8 +83,7 @@ async fn another_users_instance_looks_like_one_that_does_not_exist() {
         admin: false,
         organization: valetkey::keys::fingerprint(&first.organization),
     };
-    let registry = local::store::SqliteRegistry::new(database);
-    valetkey::user::add(&registry, &user, &secret.clone().into()).await.unwrap();
+    valetkey::user::add(&*broker.registry(), &user, &secret.clone().into()).await.unwrap();
     let second = tests::client::Client { user: secret, ..first.clone() };
     for (method, path) in [
         (Method::GET, "/instances/1"),

@@ -10,6 +10,9 @@ use tests::client::Client;
 const KILLS: usize = 50;
 const WORKERS: usize = 4;
 
+/// What API Gateway says for a function whose process died.
+const GATEWAYS_OWN: u16 = 502;
+
 /// What the workers were told before the process died.
 #[derive(Default)]
 struct Answered {
@@ -53,7 +56,8 @@ async fn whatever_was_answered_survives_fifty_kills_and_nothing_is_half() {
         let access = broker.client.access_token(&instance["id"]).await;
         assert_eq!(broker.client.userinfo(&access).await, 200, "instance {id} is whole");
     }
-    let files = ["valetkey.db", "valetkey.db-wal"].map(|name| std::fs::read(broker.data.join(name)).unwrap());
+    let files = ["valetkey.db", "valetkey.db-wal"]
+        .map(|name| std::fs::read(broker.data.join(name)).unwrap_or_default());
     for secret in [tests::client::API_SECRET, "access_token"] {
         let open = |file: &Vec<u8>| file.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!files.iter().any(open), "{secret}: what the vault keeps is sealed");
@@ -98,6 +102,9 @@ async fn work(client: Client) -> Answered {
             let Ok(deleted) = client.call(Method::DELETE, &format!("/instances/{id}")).send().await else {
                 break;
             };
+            if deleted.status() == GATEWAYS_OWN {
+                break;
+            }
             assert_eq!(deleted.status(), 200);
             answered.deleted.insert(id, true);
         }
@@ -120,6 +127,9 @@ async fn attempt(client: &Client) -> Option<Value> {
     let code = tests::client::parameter(&callback, "code").unwrap();
     let made = client.create("infusionsoftcrm", &code, "Under load").send().await.ok()?;
     let (status, body) = (made.status(), made.bytes().await.ok()?);
+    if status == GATEWAYS_OWN {
+        return None;
+    }
     assert_eq!(status, 200, "{body:?}");
     Some(serde_json::from_slice(&body).unwrap())
 }

@@ -60,6 +60,7 @@ impl Machine {
             registry: Arc::new(registry),
             token_keys: TokenKeys::new(1, Key::derive(b"master", "element-token")),
             pkce_key: Key::derive(b"master", "pkce"),
+            first_user: None,
             sender: Sender::new(Limits::default()).unwrap(),
         }
     }

@@ -39,7 +39,7 @@ mod vault_on_secrets_manager {
 }
 
 mod registry_on_dynamodb {
-    tests::registry_suite!(async { (tests::emulators::registry().await, ()) });
+    tests::registry_suite!(tests::emulators::registry());
 }
 
 /// Two connections to one database, as two processes would have.

@@ -1,27 +1,39 @@
-//! A broker that is really started: the binary, on a free port, with a folder of its own.
+//! A broker that is really started: on one machine the binary, on a free port, with a folder of its own;
+//! on Lambda the functions' binaries behind a gateway, with the AWS emulators and a sandbox beside them.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
+use local::store::{Database, SqliteRegistry};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
+use valetkey::registry::Registry;
 
 use crate::client::Client;
+use crate::lambda::stack::Stack;
 
 /// A running broker; it is killed when it is dropped.
 pub struct Broker {
     /// A client that shows the first user's secrets.
     pub client: Client,
-    /// Where its data is.
+    /// Where the process for one machine has its data.
     pub data: PathBuf,
-    /// What it printed up to its first line's end.
+    /// What that process printed up to its first line's end.
     pub first_line: String,
     arguments: Vec<String>,
     child: Child,
     stdout: BufReader<ChildStdout>,
+    /// The functions, when they are what is tested; then the process is there for its sandbox alone.
+    lambda: Option<Stack>,
     _folder: TempDir,
+}
+
+/// Tells whether the functions are tested, and not the process for one machine.
+#[expect(clippy::disallowed_methods, reason = "tests/run says so in the environment")]
+fn on_lambda() -> bool {
+    std::env::var("VALETKEY_STACK").is_ok_and(|stack| stack == "lambda")
 }
 
 impl Broker {
@@ -31,22 +43,33 @@ impl Broker {
         let data = folder.path().join("data");
         let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let (child, stdout, first_line) = spawn(&data, &arguments).await;
-        let client = Client::new(&base(&first_line), &data);
-        Self { client, data, first_line, arguments, child, stdout, _folder: folder }
+        let mut client = Client::new(&base(&first_line), &data);
+        let mut lambda = None;
+        if on_lambda() {
+            let stack = Stack::start(folder.path(), &client.base, &arguments).await;
+            client = Client { http: client.http, ..stack.client() };
+            lambda = Some(stack);
+        }
+        Self { client, data, first_line, arguments, child, stdout, lambda, _folder: folder }
     }
 
-    /// Kills the process as SIGKILL does, in the middle of whatever it does.
+    /// Kills what is tested as SIGKILL does, in the middle of whatever it does.
     pub async fn kill(&mut self) {
-        self.child.kill().await.unwrap();
+        match &self.lambda {
+            Some(stack) => stack.kill(),
+            None => self.child.kill().await.unwrap(),
+        }
     }
 
-    /// Starts the process again on the same folder, and on another port.
+    /// Starts what is tested again on the same data. The process listens on another port then.
     pub async fn restart(&mut self) {
-        (self.child, self.stdout, self.first_line) = spawn(&self.data, &self.arguments).await;
-        self.client.base = base(&self.first_line);
+        if self.lambda.is_none() {
+            (self.child, self.stdout, self.first_line) = spawn(&self.data, &self.arguments).await;
+            self.client.base = base(&self.first_line);
+        }
     }
 
-    /// Reads on in what it prints, up to the line that holds `word`.
+    /// Reads on in what the process prints, up to the line that holds `word`.
     pub async fn printed_until(&mut self, word: &str) -> String {
         let mut printed = String::new();
         while !printed.contains(word) {
@@ -55,12 +78,15 @@ impl Broker {
         printed
     }
 
-    /// Asks the process to stop as SIGTERM does.
+    /// Asks what is tested to stop: the process by SIGTERM, environments as Lambda stops them.
     pub fn terminate(&self) {
-        self.signal("TERM");
+        match &self.lambda {
+            Some(stack) => stack.kill(),
+            None => self.signal("TERM"),
+        }
     }
 
-    /// Sends a signal by name.
+    /// Sends the process a signal by name.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().expect("it runs").to_string();
         assert!(
@@ -68,16 +94,27 @@ impl Broker {
         );
     }
 
-    /// Waits for the process to end, and gives all that it printed after its first line.
+    /// Waits for what is tested to end, and gives all that the process printed after its first line.
     pub async fn end(&mut self) -> (ExitStatus, String) {
+        if self.lambda.is_some() {
+            return (ExitStatus::default(), String::new());
+        }
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).await.unwrap();
         (self.child.wait().await.unwrap(), rest)
     }
 
-    /// Names the file that its log goes to.
+    /// Names the file that the log goes to.
     pub fn log_path(&self) -> PathBuf {
-        log_path(&self.data)
+        self.lambda.as_ref().map_or_else(|| log_path(&self.data), |stack| stack.log.clone())
+    }
+
+    /// Opens the registry beside what is tested.
+    pub fn registry(&self) -> Box<dyn Registry> {
+        match &self.lambda {
+            Some(stack) => Box::new(stack.registry.clone()),
+            None => Box::new(SqliteRegistry::new(Database::open(&self.data.join("valetkey.db")).unwrap())),
+        }
     }
 
     /// Asks the sandbox what it has seen.

@@ -12,24 +12,39 @@ use aws_sdk_dynamodb::types::{
 };
 use valetkey::random;
 
-/// Gives a vault of its own in moto's Secrets Manager.
-pub async fn vault() -> SecretsManagerVault {
+/// Gives the address of moto's Secrets Manager.
+pub fn secrets_manager() -> &'static str {
     static ADDRESS: OnceLock<String> = OnceLock::new();
-    let address = ADDRESS.get_or_init(|| {
+    ADDRESS.get_or_init(|| {
         let python = crate::tool_folder("venv").join("bin/python");
         start(Command::new(python).arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/secrets_manager.py")))
-    });
-    let client = clients(address).await.secrets_manager;
+    })
+}
+
+/// Gives the address of dynalite.
+pub fn dynamodb() -> &'static str {
+    static ADDRESS: OnceLock<String> = OnceLock::new();
+    ADDRESS.get_or_init(|| {
+        start(Command::new("node").current_dir(crate::tool_folder("npm")).arg("dynalite.mjs"))
+    })
+}
+
+/// Gives a vault of its own in moto's Secrets Manager.
+pub async fn vault() -> SecretsManagerVault {
+    let client = clients(secrets_manager()).await.secrets_manager;
     SecretsManagerVault::new(client, format!("test/{}/", random::id()), None)
 }
 
-/// Gives a registry with a table of its own in dynalite.
-pub async fn registry() -> DynamoRegistry {
-    static ADDRESS: OnceLock<String> = OnceLock::new();
-    let address = ADDRESS.get_or_init(|| {
-        start(Command::new("node").current_dir(crate::tool_folder("npm")).arg("dynalite.mjs"))
-    });
-    let client = clients(address).await.dynamodb;
+/// Puts a secret into moto's Secrets Manager, and gives its name.
+pub async fn secret(value: &str) -> String {
+    let (client, name) = (clients(secrets_manager()).await.secrets_manager, random::id());
+    client.create_secret().name(&name).secret_string(value).send().await.unwrap();
+    name
+}
+
+/// Gives a registry with a table of its own in dynalite, and the table's name.
+pub async fn registry() -> (DynamoRegistry, String) {
+    let client = clients(dynamodb()).await.dynamodb;
     let table = random::id();
     let name =
         |name| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
@@ -49,7 +64,7 @@ pub async fn registry() -> DynamoRegistry {
         || async { client.describe_table().table_name(&table).send().await.unwrap().table.unwrap() };
     crate::until(async || described().await.table_status().is_some_and(|status| status.as_str() == "ACTIVE"))
         .await;
-    DynamoRegistry::new(client, table)
+    (DynamoRegistry::new(client, &table), table)
 }
 
 async fn clients(address: &str) -> Clients {

@@ -12,6 +12,7 @@
 pub mod broker;
 pub mod client;
 pub mod emulators;
+pub mod lambda;
 pub mod oidc;
 pub mod suites;
 pub mod vendor;

@@ -1,13 +1,52 @@
-//! valetkey on AWS: the vault on Secrets Manager and the registry on DynamoDB.
+//! valetkey on AWS: the functions' wiring, the vault on Secrets Manager, the registry on DynamoDB.
 //!
-//! [`clients`] builds the SDK's clients, once a process; [`vault`] and [`registry`] are the two seams;
-//! [`failure`] turns the SDK's errors into theirs.
+//! [`config`] is the environment that the template gives a function, [`lambda`] serves its routes. With
+//! the feature `stores`: [`clients`] builds the SDK's clients, once a process; [`vault`] and
+//! [`registry`] are the two seams; [`deployment`] puts an `App` together; `failure` turns the SDK's
+//! errors into the stores'.
 
+#[cfg(feature = "stores")]
 pub mod clients;
+pub mod config;
+#[cfg(feature = "stores")]
+pub mod deployment;
+#[cfg(feature = "stores")]
 mod failure;
+pub mod lambda;
+#[cfg(feature = "stores")]
 pub mod registry;
+#[cfg(feature = "stores")]
 pub mod vault;
 
+#[cfg(feature = "stores")]
 pub use clients::Clients;
+pub use config::Config;
+pub use lambda::serve;
+#[cfg(feature = "stores")]
 pub use registry::DynamoRegistry;
+#[cfg(feature = "stores")]
 pub use vault::SecretsManagerVault;
+
+/// Why a function cannot start; Lambda logs it and tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The template did not set a variable.
+    #[error("the environment variable {0} is not set")]
+    Unset(&'static str),
+    /// A folder of further elements cannot be used.
+    #[error("VALETKEY_ELEMENTS: {0}")]
+    Elements(#[from] valetkey::catalogue::FolderError),
+    /// A secret of the deployment cannot be read.
+    #[error("the deployment's secrets cannot be read: {0}")]
+    Secrets(#[from] valetkey::error::StoreError),
+    /// A secret of the deployment does not hold what the template put there.
+    #[error("the secret that {0} names does not hold what the template put there")]
+    Malformed(&'static str),
+    /// The HTTP client for vendors cannot be built.
+    #[cfg(feature = "stores")]
+    #[error(transparent)]
+    Client(#[from] valetkey::oauth::send::BuildError),
+    /// The Lambda runtime failed.
+    #[error("the Lambda runtime failed: {0}")]
+    Runtime(lambda_http::Error),
+}

@@ -9,9 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use valetkey::keys::{self, Key};
-use valetkey::registry::{Key as ItemKey, Registry};
-use valetkey::user::{self, User};
+use valetkey::keys::Key;
+use valetkey::registry::Registry;
+use valetkey::user;
 use valetkey::{error::StoreError, random};
 
 use crate::store::{self, Database, OpenError, Seal};
@@ -112,8 +112,7 @@ impl Folder {
 
     /// Makes the first user, unless there is one; its secrets are on the disk before it is.
     pub async fn first_user(&self, registry: &dyn Registry) -> Result<Option<FirstUser>, FolderError> {
-        let mark = ItemKey::new("deployment", "first-user");
-        if registry.get(&mark).await?.is_some() {
+        if registry.get(&user::first_mark()).await?.is_some() {
             return Ok(None);
         }
         let path = self.first_user_path();
@@ -124,17 +123,11 @@ impl Folder {
             })?,
             None => write_first_user(&path)?,
         };
-        let user = User {
-            id: registry.next("user").await?,
-            email_address: "first.user@example.com".into(),
-            first_name: "First".into(),
-            last_name: "User".into(),
-            admin: true,
-            organization: keys::fingerprint(secrets.organization_secret.expose_secret()),
+        let first = user::FirstUser {
+            user_secret: secrets.user_secret.clone(),
+            organization_secret: secrets.organization_secret.clone(),
         };
-        user::add(registry, &user, &secrets.user_secret).await?;
-        let made = serde_json::Map::from_iter([("user".to_owned(), user.id.into())]);
-        registry.insert(&mark, made).await?;
+        first.make(registry).await?;
         Ok(Some(secrets))
     }
 

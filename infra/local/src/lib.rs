@@ -83,6 +83,7 @@ pub async fn run(options: Options) -> Result<(), StartError> {
         registry: Arc::new(registry.clone()),
         token_keys: TokenKeys::new(1, derive("element-token")),
         pkce_key: derive("pkce"),
+        first_user: None,
         sender: Sender::new(Limits::default())?,
     };
     let sandbox = if options.live { None } else { Some(sandbox(&folder, &options)?) };

@@ -1,0 +1,50 @@
+//! Puts an `App` together out of the environment and the deployment's secrets.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use valetkey::app::App;
+use valetkey::clock::Clock;
+use valetkey::keys::{Key, TokenKeys};
+use valetkey::oauth::send::{Limits, Sender};
+use valetkey::user::FirstUser;
+
+use crate::config::{self, Config, required};
+use crate::{Clients, DynamoRegistry, SecretsManagerVault, StartError, failure};
+
+/// The number of the first token key.
+const FIRST_KEY: u8 = 1;
+
+/// Reads the deployment's secrets and builds what the handlers are given. The calls also open the
+/// connections that the first request will use.
+pub async fn app() -> Result<App, StartError> {
+    let clients = Clients::from_environment().await;
+    let (token_key, user, organization) = tokio::try_join!(
+        secret(&clients, config::TOKEN_KEY_SECRET),
+        secret(&clients, config::USER_SECRET),
+        secret(&clients, config::ORGANIZATION_SECRET),
+    )?;
+    let token_key = Key::derive(token_key.expose_secret().as_bytes(), "element-token");
+    let vault = SecretsManagerVault::new(
+        clients.secrets_manager,
+        required(config::SECRET_PREFIX)?,
+        config::optional(config::KMS_KEY),
+    );
+    Ok(App {
+        catalogue: Config::catalogue()?,
+        clock: Clock::System,
+        vault: Arc::new(vault),
+        registry: Arc::new(DynamoRegistry::new(clients.dynamodb, required(config::TABLE)?)),
+        token_keys: TokenKeys::new(FIRST_KEY, token_key),
+        pkce_key: Config::pkce_key()?,
+        first_user: Some(FirstUser { user_secret: user, organization_secret: organization }),
+        sender: Sender::new(Limits::default())?,
+    })
+}
+
+/// Reads one of the secrets that the template generates, whose name a variable holds.
+async fn secret(clients: &Clients, variable: &'static str) -> Result<SecretString, StartError> {
+    let request = clients.secrets_manager.get_secret_value().secret_id(required(variable)?);
+    let found = request.send().await.map_err(|error| failure::store("GetSecretValue", &error))?;
+    found.secret_string.map(SecretString::from).ok_or(StartError::Malformed(variable))
+}

@@ -1,0 +1,129 @@
+//! One execution environment: a process of the binary, and the Runtime API that it polls.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use valetkey::random;
+
+/// The time that a function has, in milliseconds.
+const TIMEOUT: u128 = 28_000;
+
+/// A process of a function's binary; it is killed when nobody has it any more.
+pub(super) struct Process {
+    child: Mutex<Child>,
+    dead: watch::Sender<bool>,
+}
+
+impl Process {
+    /// Kills the process, as Lambda may at any time.
+    pub(super) fn kill(&self) {
+        let mut child = self.child.lock().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
+        self.dead.send_replace(true);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A process and the channels of its Runtime API.
+pub(super) struct Environment {
+    process: Arc<Process>,
+    events: mpsc::Sender<Value>,
+    answers: mpsc::Receiver<Option<Value>>,
+}
+
+/// What the Runtime API's routes share.
+#[derive(Clone)]
+struct Api {
+    events: Arc<tokio::sync::Mutex<mpsc::Receiver<Value>>>,
+    answers: mpsc::Sender<Option<Value>>,
+}
+
+impl Environment {
+    /// Starts a process of the binary with these variables and nothing else.
+    pub(super) async fn start(name: &str, variables: &BTreeMap<String, String>, log: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (events, receiver) = mpsc::channel(1);
+        let (sender, answers) = mpsc::channel(1);
+        let api = Api { events: Arc::new(tokio::sync::Mutex::new(receiver)), answers: sender };
+        let routes = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .route("/2018-06-01/runtime/init/error", post(error))
+            .with_state(api);
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let binary = crate::profile_folder().join(name);
+        assert!(binary.exists(), "{} is missing: run `cargo build -p {name}` first", binary.display());
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+        let child = Command::new(binary)
+            .env_clear()
+            .envs(variables)
+            .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let process = Arc::new(Process { child: Mutex::new(child), dead: watch::Sender::new(false) });
+        Self { process, events, answers }
+    }
+
+    /// Gives a handle to kill the process with.
+    pub(super) fn process(&self) -> Arc<Process> {
+        Arc::clone(&self.process)
+    }
+
+    /// Gives the process an event and waits for its answer; nothing when it failed or died.
+    pub(super) async fn invoke(&mut self, event: Value) -> Option<Value> {
+        let mut dead = self.process.dead.subscribe();
+        self.events.send(event).await.ok()?;
+        tokio::select! {
+            answer = self.answers.recv() => answer.flatten(),
+            _ = dead.wait_for(|dead| *dead) => None,
+        }
+    }
+}
+
+/// Gives the next event, waiting for one.
+async fn next(State(api): State<Api>) -> Response {
+    let Some(event) = api.events.lock().await.recv().await else { return StatusCode::GONE.into_response() };
+    let deadline = u128::try_from(valetkey::clock::Clock::System.now()).unwrap() * 1_000 + TIMEOUT;
+    let headers = [
+        ("lambda-runtime-aws-request-id", random::id()),
+        ("lambda-runtime-deadline-ms", deadline.to_string()),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:test".into()),
+        ("content-type", "application/json".into()),
+    ];
+    (headers, event.to_string()).into_response()
+}
+
+async fn response(State(api): State<Api>, body: Bytes) -> StatusCode {
+    let _ = api.answers.send(serde_json::from_slice(&body).ok()).await;
+    StatusCode::ACCEPTED
+}
+
+async fn error(State(api): State<Api>) -> StatusCode {
+    let _ = api.answers.send(None).await;
+    StatusCode::ACCEPTED
+}

@@ -1,0 +1,125 @@
+//! The deployed thing, whole: every function behind the gateway, its secrets and its table on the
+//! emulators, and elements that are pointed at a sandbox.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws::{DynamoRegistry, config};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use valetkey::random;
+
+use super::{Function, Gateway, serve};
+use crate::client::{self, Client};
+use crate::emulators;
+
+/// A running stack; its environments are killed when it is dropped.
+pub struct Stack {
+    base: String,
+    user_secret: String,
+    organization_secret: String,
+    /// The registry, for tests that look beside the functions.
+    pub registry: DynamoRegistry,
+    /// The file that every function logs to.
+    pub log: PathBuf,
+    functions: Vec<Arc<Function>>,
+    gateway: JoinHandle<()>,
+}
+
+impl Stack {
+    /// Starts a stack whose vendor is the sandbox at that address, with the command line's elements.
+    pub async fn start(folder: &Path, sandbox: &str, arguments: &[String]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let elements = folder.join("elements");
+        overlay(&elements, &base, option(arguments, "--elements"));
+        let (registry, table) = emulators::registry().await;
+        let (user_secret, organization_secret) = (random::secret(), random::secret());
+        let log = folder.join("functions.log");
+        let common = BTreeMap::from([
+            ("AWS_LAMBDA_LOG_LEVEL".to_owned(), option(arguments, "--log").unwrap_or("info").to_uppercase()),
+            (config::ELEMENTS.to_owned(), elements.to_str().unwrap().to_owned()),
+        ]);
+        let pkce = (config::PKCE_KEY.to_owned(), random::secret());
+        let stores = [
+            ("AWS_REGION", "eu-west-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", emulators::dynamodb().to_owned()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", emulators::secrets_manager().to_owned()),
+            (config::TABLE, table),
+            (config::SECRET_PREFIX, format!("valetkey/{}/", random::id())),
+            (config::TOKEN_KEY_SECRET, emulators::secret(&random::secret()).await),
+            (config::USER_SECRET, emulators::secret(&user_secret).await),
+            (config::ORGANIZATION_SECRET, emulators::secret(&organization_secret).await),
+        ];
+        let with = |name, variables: Vec<(String, String)>| {
+            let all = common.clone().into_iter().chain(variables).collect();
+            Arc::new(Function::new(name, all, log.clone()))
+        };
+        let stores = stores.map(|(name, value)| (name.to_owned(), value));
+        let oauth_url = with("oauth-url", vec![pkce.clone()]);
+        let instances = with("instances", stores.into_iter().chain([pkce]).collect());
+        let elements = with("elements", vec![]);
+        let functions = vec![Arc::clone(&oauth_url), Arc::clone(&instances), Arc::clone(&elements)];
+        let gateway = Gateway {
+            functions: vec![
+                (|path| path.contains("/oauth/url"), oauth_url),
+                (|path| path.contains("/instances"), instances),
+                (|_| true, elements),
+            ],
+            sandbox: sandbox.to_owned(),
+            http: client::http(),
+        };
+        let gateway = tokio::spawn(serve(listener, Arc::new(gateway)));
+        Self { base, user_secret, organization_secret, registry, log, functions, gateway }
+    }
+
+    /// Makes a client of the gateway that shows the first user's secrets.
+    pub fn client(&self) -> Client {
+        Client {
+            base: self.base.clone(),
+            user: self.user_secret.clone(),
+            organization: self.organization_secret.clone(),
+            http: client::http(),
+        }
+    }
+
+    /// Kills every environment of every function.
+    pub fn kill(&self) {
+        for function in &self.functions {
+            function.kill();
+        }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.gateway.abort();
+        self.kill();
+    }
+}
+
+/// Writes the elements that the functions get besides the built-in ones: Infusionsoft's, with the
+/// sandbox's addresses, and those of the folder that was named.
+fn overlay(folder: &Path, base: &str, further: Option<&str>) {
+    std::fs::create_dir(folder).unwrap();
+    let revoke = format!(
+        "[oauth2.revoke]\nendpoint = {{ url = \"{base}/sandbox/revoke\", client_authentication = \"client_secret_basic\" }}\n\n[api]\n"
+    );
+    let pointed = include_str!("../../../shared/elements/infusionsoft.toml")
+        .replace("\"https://signin.infusionsoft.com/app/", &format!("\"{base}/sandbox/app/"))
+        .replace("\"https://api.infusionsoft.com/", &format!("\"{base}/sandbox/"))
+        .replace("[api]\n", &revoke);
+    std::fs::write(folder.join("infusionsoft.toml"), pointed).unwrap();
+    for entry in further.into_iter().flat_map(|further| std::fs::read_dir(further).unwrap()) {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+fn option<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
+    let position = arguments.iter().position(|argument| argument == name)?;
+    arguments.get(position + 1).map(String::as_str)
+}
