@@ -43,7 +43,7 @@ fn a_local_run_compiles_no_aws_sdk() {
 fn functions_that_send_nothing_carry_no_http_client_and_no_tls() {
     for function in ["oauth-url", "elements"] {
         let tree = tree(&["--package", function]);
-        for weight in ["reqwest", "rustls", "ring", "rusqlite"] {
+        for weight in ["reqwest", "rustls", "ring", "rusqlite", "aws-config", "aws-smithy-runtime"] {
             assert!(!holds(&tree, weight), "{function} carries {weight}");
         }
     }

@@ -63,7 +63,9 @@ impl Broker {
 
     /// Starts what is tested again on the same data. The process listens on another port then.
     pub async fn restart(&mut self) {
-        if self.lambda.is_none() {
+        if let Some(stack) = &self.lambda {
+            stack.restart();
+        } else {
             (self.child, self.stdout, self.first_line) = spawn(&self.data, &self.arguments).await;
             self.client.base = base(&self.first_line);
         }

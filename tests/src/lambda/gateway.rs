@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -25,6 +26,8 @@ pub(super) type Owned = (fn(&str) -> bool, Arc<Function>);
 pub(super) struct Gateway {
     /// Every function.
     pub(super) functions: Vec<Owned>,
+    /// Whether the stack is down: killed, and not started again yet.
+    pub(super) down: Arc<AtomicBool>,
     /// Where paths below `/sandbox` go: a process that plays the vendor.
     pub(super) sandbox: String,
     /// The client that goes there.
@@ -45,6 +48,9 @@ async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
     let path = parts.uri.path();
     if path.starts_with("/sandbox") {
         return pass(&gateway, &parts, body.to_vec()).await;
+    }
+    if gateway.down.load(Ordering::SeqCst) {
+        return gateways_own(StatusCode::BAD_GATEWAY, "Bad Gateway");
     }
     let (_, function) = gateway.functions.iter().find(|(own, _)| own(path)).expect("the last takes the rest");
     let (function, event) = (Arc::clone(function), event(&parts, &body));

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws::{DynamoRegistry, config};
 use tokio::net::TcpListener;
@@ -25,6 +26,7 @@ pub struct Stack {
     pub log: PathBuf,
     functions: Vec<Arc<Function>>,
     gateway: JoinHandle<()>,
+    down: Arc<AtomicBool>,
 }
 
 impl Stack {
@@ -63,7 +65,9 @@ impl Stack {
         let instances = with("instances", stores.into_iter().chain([pkce]).collect());
         let elements = with("elements", vec![]);
         let functions = vec![Arc::clone(&oauth_url), Arc::clone(&instances), Arc::clone(&elements)];
+        let down = Arc::new(AtomicBool::new(false));
         let gateway = Gateway {
+            down: Arc::clone(&down),
             functions: vec![
                 (|path| path.contains("/oauth/url"), oauth_url),
                 (|path| path.contains("/instances"), instances),
@@ -73,7 +77,7 @@ impl Stack {
             http: client::http(),
         };
         let gateway = tokio::spawn(serve(listener, Arc::new(gateway)));
-        Self { base, user_secret, organization_secret, registry, log, functions, gateway }
+        Self { base, user_secret, organization_secret, registry, log, functions, gateway, down }
     }
 
     /// Makes a client of the gateway that shows the first user's secrets.
@@ -86,11 +90,17 @@ impl Stack {
         }
     }
 
-    /// Kills every environment of every function.
+    /// Kills every environment of every function; until [`Stack::restart`] nothing is started again.
     pub fn kill(&self) {
+        self.down.store(true, Ordering::SeqCst);
         for function in &self.functions {
             function.kill();
         }
+    }
+
+    /// Lets functions be started again.
+    pub fn restart(&self) {
+        self.down.store(false, Ordering::SeqCst);
     }
 }
 
