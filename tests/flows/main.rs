@@ -13,5 +13,6 @@ mod oidc_provider;
 mod readme;
 mod secrets;
 mod stores;
+mod template;
 mod tree;
 mod vendor_faults;

@@ -17,7 +17,7 @@ use environment::Environment;
 
 /// One function: its binary, its variables, and the environments that run it now.
 pub(crate) struct Function {
-    name: &'static str,
+    name: String,
     variables: BTreeMap<String, String>,
     log: PathBuf,
     idle: Mutex<Vec<Environment>>,
@@ -34,7 +34,7 @@ pub(crate) enum Invoked {
 
 impl Function {
     /// Names a function and gives it its variables; its log lines are appended to `log`.
-    pub(crate) fn new(name: &'static str, variables: BTreeMap<String, String>, log: PathBuf) -> Self {
+    pub(crate) fn new(name: String, variables: BTreeMap<String, String>, log: PathBuf) -> Self {
         Self { name, variables, log, idle: Mutex::default(), all: Mutex::default() }
     }
 
@@ -44,7 +44,7 @@ impl Function {
         let mut environment = if let Some(environment) = idle {
             environment
         } else {
-            let environment = Environment::start(self.name, &self.variables, &self.log).await;
+            let environment = Environment::start(&self.name, &self.variables, &self.log).await;
             self.all.lock().unwrap().push(environment.process());
             environment
         };

@@ -15,6 +15,7 @@ pub mod emulators;
 pub mod lambda;
 pub mod oidc;
 pub mod suites;
+pub mod template;
 pub mod vendor;
 
 use std::future::Future;

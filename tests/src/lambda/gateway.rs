@@ -19,13 +19,12 @@ use super::{Function, Invoked};
 /// The longest payload that Lambda takes, in bytes.
 const LONGEST: usize = 6 * 1024 * 1024;
 
-/// A function, and the test that a path must pass to be its own.
-pub(super) type Owned = (fn(&str) -> bool, Arc<Function>);
-
-/// The routes of a stack, in the order in which they are asked; the last takes the rest.
+/// The routes of a stack.
 pub(super) struct Gateway {
-    /// Every function.
-    pub(super) functions: Vec<Owned>,
+    /// The functions, by the paths that go to them.
+    pub(super) paths: matchit::Router<Arc<Function>>,
+    /// The function that takes the rest.
+    pub(super) rest: Arc<Function>,
     /// Whether the stack is down: killed, and not started again yet.
     pub(super) down: Arc<AtomicBool>,
     /// Where paths below `/sandbox` go: a process that plays the vendor.
@@ -52,7 +51,7 @@ async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
     if gateway.down.load(Ordering::SeqCst) {
         return gateways_own(StatusCode::BAD_GATEWAY, "Bad Gateway");
     }
-    let (_, function) = gateway.functions.iter().find(|(own, _)| own(path)).expect("the last takes the rest");
+    let function = gateway.paths.at(path).map_or(&gateway.rest, |found| found.value);
     let (function, event) = (Arc::clone(function), event(&parts, &body));
     // A client that hangs up does not stop a function.
     let invoked = tokio::spawn(async move { function.invoke(event).await });

@@ -13,7 +13,7 @@ use valetkey::random;
 
 use super::{Function, Gateway, serve};
 use crate::client::{self, Client};
-use crate::emulators;
+use crate::{emulators, template};
 
 /// A running stack; its environments are killed when it is dropped.
 pub struct Stack {
@@ -39,40 +39,45 @@ impl Stack {
         let (registry, table) = emulators::registry().await;
         let (user_secret, organization_secret) = (random::secret(), random::secret());
         let log = folder.join("functions.log");
-        let common = BTreeMap::from([
-            ("AWS_LAMBDA_LOG_LEVEL".to_owned(), option(arguments, "--log").unwrap_or("info").to_uppercase()),
-            (config::ELEMENTS.to_owned(), elements.to_str().unwrap().to_owned()),
-        ]);
-        let pkce = (config::PKCE_KEY.to_owned(), random::secret());
-        let stores = [
+        let emulated = BTreeMap::from([
+            ("AWS_LAMBDA_LOG_LEVEL", option(arguments, "--log").unwrap_or("info").to_uppercase()),
             ("AWS_REGION", "eu-west-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "test".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
             ("AWS_ENDPOINT_URL_DYNAMODB", emulators::dynamodb().to_owned()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", emulators::secrets_manager().to_owned()),
+            (config::ELEMENTS, elements.to_str().unwrap().to_owned()),
+        ]);
+        // What the template's references come to on the emulators.
+        let resolved = BTreeMap::from([
             (config::TABLE, table),
             (config::SECRET_PREFIX, format!("valetkey/{}/", random::id())),
+            (config::KMS_KEY, "alias/aws/secretsmanager".to_owned()),
             (config::TOKEN_KEY_SECRET, emulators::secret(&random::secret()).await),
             (config::USER_SECRET, emulators::secret(&user_secret).await),
             (config::ORGANIZATION_SECRET, emulators::secret(&organization_secret).await),
-        ];
-        let with = |name, variables: Vec<(String, String)>| {
-            let all = common.clone().into_iter().chain(variables).collect();
-            Arc::new(Function::new(name, all, log.clone()))
-        };
-        let stores = stores.map(|(name, value)| (name.to_owned(), value));
-        let oauth_url = with("oauth-url", vec![pkce.clone()]);
-        let instances = with("instances", stores.into_iter().chain([pkce]).collect());
-        let elements = with("elements", vec![]);
-        let functions = vec![Arc::clone(&oauth_url), Arc::clone(&instances), Arc::clone(&elements)];
+            (config::PKCE_KEY, random::secret()),
+        ]);
+        let (mut paths, mut functions, mut rest) = (matchit::Router::new(), Vec::new(), None);
+        for deployed in template::functions() {
+            let given = deployed.variables.keys().map(|name| (name.as_str(), &resolved[name.as_str()]));
+            let variables = emulated.iter().map(|(name, value)| (*name, value)).chain(given);
+            let variables = variables.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+            let function = Arc::new(Function::new(deployed.binary, variables, log.clone()));
+            for path in deployed.paths {
+                if path.is_empty() {
+                    rest = Some(Arc::clone(&function));
+                } else {
+                    paths.insert(path, Arc::clone(&function)).unwrap();
+                }
+            }
+            functions.push(function);
+        }
         let down = Arc::new(AtomicBool::new(false));
         let gateway = Gateway {
+            paths,
+            rest: rest.expect("a function takes the rest"),
             down: Arc::clone(&down),
-            functions: vec![
-                (|path| path.contains("/oauth/url"), oauth_url),
-                (|path| path.contains("/instances"), instances),
-                (|_| true, elements),
-            ],
             sandbox: sandbox.to_owned(),
             http: client::http(),
         };

@@ -1,0 +1,46 @@
+//! What `infra/template.yaml` deploys: its functions, the paths that go to each, and their variables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_norway::Value;
+
+/// A function of the template.
+#[derive(Debug)]
+pub struct Deployed {
+    /// The binary.
+    pub binary: String,
+    /// The paths that go to it, with any method; the empty one is the rest.
+    pub paths: BTreeSet<String>,
+    /// Its variables, with the values as they stand in the template.
+    pub variables: BTreeMap<String, Value>,
+}
+
+/// Reads the functions out of the template.
+pub fn functions() -> Vec<Deployed> {
+    let template: Value = serde_norway::from_str(include_str!("../../infra/template.yaml")).unwrap();
+    let resources = template["Resources"].as_mapping().unwrap();
+    resources
+        .values()
+        .filter(|resource| resource["Type"] == "AWS::Serverless::Function")
+        .map(function)
+        .collect()
+}
+
+fn function(resource: &Value) -> Deployed {
+    let properties = &resource["Properties"];
+    let events = properties["Events"].as_mapping().unwrap();
+    let path = |event: &Value| {
+        let route = &event["Properties"];
+        let path = route.get("Path").map(|path| path.as_str().unwrap().to_owned());
+        assert!(path.is_none() || route["Method"] == "ANY", "the function, not the gateway, answers 405");
+        path.unwrap_or_default()
+    };
+    let variables =
+        properties.get("Environment").and_then(|environment| environment["Variables"].as_mapping());
+    let variable = |(name, value): (&Value, &Value)| (name.as_str().unwrap().to_owned(), value.clone());
+    Deployed {
+        binary: resource["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap().to_owned(),
+        paths: events.values().map(path).collect(),
+        variables: variables.into_iter().flatten().map(variable).collect(),
+    }
+}
