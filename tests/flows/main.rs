@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test panics to fail")]
 
+mod aws_calls;
 mod browser;
 mod command;
 mod contract;

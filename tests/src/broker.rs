@@ -111,6 +111,11 @@ impl Broker {
         self.lambda.as_ref().map_or_else(|| log_path(&self.data), |stack| stack.log.clone())
     }
 
+    /// Gives what a function has asked of AWS since this was asked last.
+    pub fn calls(&self, function: &str) -> Vec<String> {
+        self.lambda.as_ref().map(|stack| stack.calls[function].take()).unwrap_or_default()
+    }
+
     /// Opens the registry beside what is tested.
     pub fn registry(&self) -> Box<dyn Registry> {
         match &self.lambda {

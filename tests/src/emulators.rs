@@ -16,7 +16,7 @@ use valetkey::random;
 pub fn secrets_manager() -> &'static str {
     static ADDRESS: OnceLock<String> = OnceLock::new();
     ADDRESS.get_or_init(|| {
-        let python = crate::tool_folder("venv").join("bin/python");
+        let python = crate::tool_folder("python/emulators").join("bin/python");
         start(Command::new(python).arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/secrets_manager.py")))
     })
 }

@@ -7,6 +7,7 @@
 
 mod environment;
 mod gateway;
+pub mod recorder;
 pub mod stack;
 
 use std::collections::BTreeMap;

@@ -13,20 +13,19 @@ pub struct Deployed {
     pub paths: BTreeSet<String>,
     /// Its variables, with the values as they stand in the template.
     pub variables: BTreeMap<String, Value>,
+    /// The actions that its role allows, each with the resource as it stands in the template.
+    pub rights: Vec<(String, Value)>,
 }
 
 /// Reads the functions out of the template.
 pub fn functions() -> Vec<Deployed> {
     let template: Value = serde_norway::from_str(include_str!("../../infra/template.yaml")).unwrap();
     let resources = template["Resources"].as_mapping().unwrap();
-    resources
-        .values()
-        .filter(|resource| resource["Type"] == "AWS::Serverless::Function")
-        .map(function)
-        .collect()
+    let functions = resources.values().filter(|resource| resource["Type"] == "AWS::Serverless::Function");
+    functions.map(|resource| function(resource, &template["Resources"])).collect()
 }
 
-fn function(resource: &Value) -> Deployed {
+fn function(resource: &Value, resources: &Value) -> Deployed {
     let properties = &resource["Properties"];
     let events = properties["Events"].as_mapping().unwrap();
     let path = |event: &Value| {
@@ -38,9 +37,30 @@ fn function(resource: &Value) -> Deployed {
     let variables =
         properties.get("Environment").and_then(|environment| environment["Variables"].as_mapping());
     let variable = |(name, value): (&Value, &Value)| (name.as_str().unwrap().to_owned(), value.clone());
+    let Value::Tagged(role) = &properties["Role"] else { panic!("a role of its own") };
+    let role = role.value.as_str().unwrap().strip_suffix(".Arn").unwrap();
     Deployed {
+        rights: rights(&resources[role]["Properties"]["Policies"]),
         binary: resource["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap().to_owned(),
         paths: events.values().map(path).collect(),
         variables: variables.into_iter().flatten().map(variable).collect(),
     }
+}
+
+fn rights(policies: &Value) -> Vec<(String, Value)> {
+    let statements = policies
+        .as_sequence()
+        .unwrap()
+        .iter()
+        .flat_map(|policy| policy["PolicyDocument"]["Statement"].as_sequence().unwrap());
+    let each = |value: &Value| value.as_sequence().cloned().unwrap_or_else(|| vec![value.clone()]);
+    let mut rights = Vec::new();
+    for statement in statements {
+        for action in each(&statement["Action"]) {
+            for resource in each(&statement["Resource"]) {
+                rights.push((action.as_str().unwrap().to_owned(), resource));
+            }
+        }
+    }
+    rights
 }

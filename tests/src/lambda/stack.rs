@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use valetkey::random;
 
+use super::recorder::{self, Calls};
 use super::{Function, Gateway, serve};
 use crate::client::{self, Client};
 use crate::{emulators, template};
@@ -24,6 +25,8 @@ pub struct Stack {
     pub registry: DynamoRegistry,
     /// The file that every function logs to.
     pub log: PathBuf,
+    /// What each function asked of AWS.
+    pub calls: BTreeMap<String, Calls>,
     functions: Vec<Arc<Function>>,
     gateway: JoinHandle<()>,
     down: Arc<AtomicBool>,
@@ -44,8 +47,6 @@ impl Stack {
             ("AWS_REGION", "eu-west-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "test".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", emulators::dynamodb().to_owned()),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", emulators::secrets_manager().to_owned()),
             (config::ELEMENTS, elements.to_str().unwrap().to_owned()),
         ]);
         // What the template's references come to on the emulators.
@@ -59,10 +60,20 @@ impl Stack {
             (config::PKCE_KEY, random::secret()),
         ]);
         let (mut paths, mut functions, mut rest) = (matchit::Router::new(), Vec::new(), None);
+        let mut calls = BTreeMap::new();
         for deployed in template::functions() {
             let given = deployed.variables.keys().map(|name| (name.as_str(), &resolved[name.as_str()]));
             let variables = emulated.iter().map(|(name, value)| (*name, value)).chain(given);
-            let variables = variables.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+            let mut variables: BTreeMap<_, _> =
+                variables.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+            let recorded = Calls::default();
+            for (service, variable, emulator) in [
+                ("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB", emulators::dynamodb()),
+                ("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", emulators::secrets_manager()),
+            ] {
+                variables.insert(variable.to_owned(), recorder::start(service, emulator, &recorded).await);
+            }
+            calls.insert(deployed.binary.clone(), recorded);
             let function = Arc::new(Function::new(deployed.binary, variables, log.clone()));
             for path in deployed.paths {
                 if path.is_empty() {
@@ -82,7 +93,7 @@ impl Stack {
             http: client::http(),
         };
         let gateway = tokio::spawn(serve(listener, Arc::new(gateway)));
-        Self { base, user_secret, organization_secret, registry, log, functions, gateway, down }
+        Self { base, user_secret, organization_secret, registry, log, calls, functions, gateway, down }
     }
 
     /// Makes a client of the gateway that shows the first user's secrets.

@@ -1,0 +1,100 @@
+//! What the functions ask of AWS: no more than the budget, and exactly what their roles allow. These
+//! tests are for the functions, `VALETKEY_STACK=lambda`.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use tests::broker::Broker;
+use tests::client::{API_KEY, CALLBACK, ok};
+use tests::template;
+
+/// Counts the calls to DynamoDB and to Secrets Manager.
+fn counted(calls: &[String]) -> (usize, usize) {
+    let of = |service: &str| calls.iter().filter(|call| call.starts_with(service)).count();
+    (of("dynamodb:"), of("secretsmanager:"))
+}
+
+#[tokio::test]
+async fn warm_functions_keep_to_their_budget_of_calls() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let warm = client.instance("infusionsoftcrm", "Warm").await;
+    broker.calls("instances");
+
+    let before = broker.stats().await;
+    let code = client.code("infusionsoftcrm").await;
+    ok(client.create("infusionsoftcrm", &code, "Counted")).await;
+    let (dynamodb, secrets_manager) = counted(&broker.calls("instances"));
+    assert!(dynamodb <= 4 && secrets_manager <= 1, "{dynamodb} and {secrets_manager}");
+    assert_eq!(
+        broker.stats().await["exchanges"].as_u64(),
+        before["exchanges"].as_u64().map(|count| count + 1)
+    );
+
+    client.access_token(&warm["id"]).await;
+    let (dynamodb, secrets_manager) = counted(&broker.calls("instances"));
+    assert!(dynamodb <= 2 && secrets_manager <= 1, "{dynamodb} and {secrets_manager}");
+    let token = warm["token"].as_str().unwrap();
+    ok(client.call_as(token, Method::GET, "/instances/access-token")).await;
+    let (dynamodb, secrets_manager) = counted(&broker.calls("instances"));
+    assert!(dynamodb <= 2 && secrets_manager <= 1, "{dynamodb} and {secrets_manager}");
+
+    ok(client.call(Method::GET, "/instances?pageSize=100")).await;
+    assert_eq!(counted(&broker.calls("instances")).1, 0, "a list opens no secret");
+
+    let path = format!("/elements/infusionsoftcrm/oauth/url?apiKey={API_KEY}&callbackUrl={CALLBACK}");
+    ok(client.bare(Method::GET, &path)).await;
+    ok(client.bare(Method::GET, "/elements")).await;
+    assert_eq!((broker.calls("oauth-url"), broker.calls("elements")), (vec![], vec![]));
+}
+
+/// The rights that calls imply and no emulator checks: the call and the right.
+const IMPLIED: [(&str, &str); 4] = [
+    // `CreateSecret` with tags (Secrets Manager User Guide, actions table).
+    ("secretsmanager:CreateSecret", "secretsmanager:TagResource"),
+    // A customer key: writing makes a data key and opens it, reading opens it.
+    ("secretsmanager:CreateSecret", "kms:GenerateDataKey"),
+    ("secretsmanager:CreateSecret", "kms:Decrypt"),
+    ("secretsmanager:GetSecretValue", "kms:Decrypt"),
+];
+
+/// What every function needs to run at all: its log, its traces.
+const RUNTIME: [&str; 4] =
+    ["logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"];
+
+/// What a function needs whose environment is encrypted.
+const ENCRYPTED_ENVIRONMENT: &str = "kms:Decrypt";
+
+/// The actions for which AWS knows no resource (Service Authorization Reference, X-Ray).
+const NAMELESS: [&str; 2] = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"];
+
+#[tokio::test]
+async fn every_role_allows_what_its_function_does_and_nothing_else() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    for name in ["First", "Second"] {
+        client.instance("infusionsoftcrm", name).await;
+    }
+    client.access_token(&1.into()).await;
+    ok(client.call(Method::GET, "/instances")).await;
+    ok(client.bare(Method::GET, "/elements")).await;
+    assert_eq!(client.call(Method::DELETE, "/instances/2").send().await.unwrap().status(), 200);
+    for deployed in template::functions() {
+        let mut needed: BTreeSet<String> = broker.calls(&deployed.binary).into_iter().collect();
+        for (call, right) in IMPLIED {
+            if needed.contains(call) {
+                needed.insert(right.to_owned());
+            }
+        }
+        needed.extend(RUNTIME.map(str::to_owned));
+        if !deployed.variables.is_empty() {
+            needed.insert(ENCRYPTED_ENVIRONMENT.to_owned());
+        }
+        let allowed: BTreeSet<String> = deployed.rights.iter().map(|(action, _)| action.clone()).collect();
+        assert_eq!(allowed, needed, "the role of {}", deployed.binary);
+        for (action, resource) in &deployed.rights {
+            let named = resource.as_str() != Some("*");
+            assert!(named || NAMELESS.contains(&action.as_str()), "{action} on every resource");
+        }
+    }
+}
