@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test panics to fail")]
 
 mod aws_calls;
+mod aws_faults;
 mod browser;
 mod command;
 mod contract;
@@ -13,6 +14,7 @@ mod life_and_death;
 mod oidc_provider;
 mod readme;
 mod secrets;
+mod smoke;
 mod stores;
 mod template;
 mod tree;

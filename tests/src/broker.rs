@@ -12,6 +12,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use valetkey::registry::Registry;
 
 use crate::client::Client;
+use crate::lambda::recorder::Fault;
 use crate::lambda::stack::Stack;
 
 /// A running broker; it is killed when it is dropped.
@@ -114,6 +115,16 @@ impl Broker {
     /// Gives what a function has asked of AWS since this was asked last.
     pub fn calls(&self, function: &str) -> Vec<String> {
         self.lambda.as_ref().map(|stack| stack.calls[function].take()).unwrap_or_default()
+    }
+
+    /// Makes one of the actions that a function asks of AWS go wrong.
+    pub fn fail(&self, function: &str, action: &str, fault: Fault) {
+        self.lambda.as_ref().expect("on Lambda").calls[function].fail(action, fault);
+    }
+
+    /// Tells whether a function has asked AWS for this action since its calls were taken last.
+    pub fn has_called(&self, function: &str, action: &str) -> bool {
+        self.lambda.as_ref().expect("on Lambda").calls[function].has(action)
     }
 
     /// Opens the registry beside what is tested.

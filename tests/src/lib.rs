@@ -37,6 +37,10 @@ pub fn tool_folder(name: &str) -> PathBuf {
 
 /// Asks again and again until the answer is yes; fails when it stays no for a minute.
 pub async fn until<F: Future<Output = bool>>(mut asked: impl FnMut() -> F) {
-    let answered = async { while !asked().await {} };
+    let answered = async {
+        while !asked().await {
+            tokio::task::yield_now().await;
+        }
+    };
     tokio::time::timeout(Duration::from_mins(1), answered).await.expect("it came to pass");
 }

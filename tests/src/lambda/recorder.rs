@@ -1,23 +1,61 @@
 //! What a function asks of AWS: a proxy before an emulator that writes down every call.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use valetkey::http::LONGEST_BODY;
 
 use crate::client;
 
-/// The calls of one function, by action, such as `dynamodb:GetItem`, in order.
+/// What AWS does with an action, from now on.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// It answers an error with this status and code, this often.
+    Fails(u16, &'static str, usize),
+    /// It acts, and the connection breaks before the reply, this often.
+    LosesReply(usize),
+    /// It acts, and never answers.
+    Hangs,
+}
+
+/// The calls of one function, by action, such as `dynamodb:GetItem`, in order; and what goes wrong.
 #[derive(Debug, Clone, Default)]
-pub struct Calls(Arc<Mutex<Vec<String>>>);
+pub struct Calls(Arc<Mutex<Vec<String>>>, Arc<Mutex<HashMap<String, Fault>>>);
 
 impl Calls {
     /// Gives the calls so far, and begins anew.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// Tells whether an action has been called.
+    pub fn has(&self, action: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|call| call == action)
+    }
+
+    /// Makes an action go wrong.
+    pub fn fail(&self, action: &str, fault: Fault) {
+        self.1.lock().unwrap().insert(action.to_owned(), fault);
+    }
+
+    /// Counts a fault down; nothing when the action goes right.
+    fn fault(&self, action: &str) -> Option<Fault> {
+        match self.1.lock().unwrap().get_mut(action)? {
+            Fault::Fails(_, _, 0) | Fault::LosesReply(0) => None,
+            fault @ Fault::Hangs => Some(fault.clone()),
+            fault @ (Fault::Fails(..) | Fault::LosesReply(_)) => {
+                let now = fault.clone();
+                if let Fault::Fails(_, _, times) | Fault::LosesReply(times) = fault {
+                    *times -= 1;
+                }
+                Some(now)
+            }
+        }
     }
 }
 
@@ -45,10 +83,25 @@ async fn record(State(recorder): State<Recorder>, request: Request<Body>) -> Res
     let target =
         parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let action = target.rsplit('.').next().unwrap_or_default();
-    recorder.calls.0.lock().unwrap().push(format!("{}:{action}", recorder.service));
+    let action = format!("{}:{action}", recorder.service);
+    recorder.calls.0.lock().unwrap().push(action.clone());
+    let fault = recorder.calls.fault(&action);
+    if let Some(Fault::Fails(status, code, _)) = fault {
+        let body = serde_json::json!({"__type": code, "message": "planned"}).to_string();
+        return (StatusCode::from_u16(status).unwrap(), body).into_response();
+    }
     let body = to_bytes(body, LONGEST_BODY).await.unwrap();
     let answer = recorder.http.request(parts.method, format!("{}{}", recorder.emulator, parts.uri));
     let answer = answer.headers(parts.headers).body(body).send().await.unwrap();
+    match fault {
+        // A body that ends before its length breaks the connection.
+        Some(Fault::LosesReply(_)) => {
+            let broken = futures_util::stream::iter([Ok("{"), Err(std::io::Error::other("planned"))]);
+            return ([("content-length", "9999")], Body::from_stream(broken)).into_response();
+        }
+        Some(Fault::Hangs) => std::future::pending().await,
+        _ => {}
+    }
     let (status, mut headers) = (answer.status(), answer.headers().clone());
     headers.remove("transfer-encoding");
     (status, headers, answer.bytes().await.unwrap()).into_response()

@@ -1,0 +1,106 @@
+//! Secrets Manager or DynamoDB throttled, down, denying, silent, or the function dying in the middle:
+//! the answer is right, nothing that the vendor gave is lost silently, nothing half is visible. These
+//! tests are for the functions, `VALETKEY_STACK=lambda`.
+
+use reqwest::Method;
+use serde_json::Value;
+use tests::broker::Broker;
+use tests::client::outcome;
+use tests::lambda::recorder::Fault;
+use tests::until;
+
+const ALWAYS: usize = usize::MAX;
+const THROTTLED: &str = "ThrottlingException";
+const DENIED: &str = "AccessDeniedException";
+
+/// Makes one instance, so that the function is warm, and then another while an action goes wrong.
+async fn create_with(action: &str, fault: Fault) -> (Broker, u16, Value, Option<String>) {
+    let broker = Broker::start(&[]).await;
+    broker.client.instance("infusionsoftcrm", "Warm").await;
+    let code = broker.client.code("infusionsoftcrm").await;
+    broker.fail("instances", action, fault);
+    let response = broker.client.create("infusionsoftcrm", &code, "Faulty").send().await.unwrap();
+    let retry = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+    (broker, response.status().as_u16(), response.json().await.unwrap(), retry)
+}
+
+async fn visible(broker: &Broker) -> usize {
+    let (status, found) = outcome(broker.client.call(Method::GET, "/instances")).await;
+    assert_eq!(status, 200, "the warm one is always there");
+    found.as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn throttling_and_lost_replies_of_any_write_are_ridden_out() {
+    let throttled = Fault::Fails(400, THROTTLED, 2);
+    for action in
+        ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PutItem", "secretsmanager:CreateSecret"]
+    {
+        for fault in [throttled.clone(), Fault::Fails(500, "InternalServerError", 2), Fault::LosesReply(1)] {
+            let (broker, status, answer, _) = create_with(action, fault.clone()).await;
+            assert_eq!(status, 200, "{action} {fault:?}: {answer}");
+            assert_eq!(visible(&broker).await, 2);
+            let access = broker.client.access_token(&answer["id"]).await;
+            assert_eq!(broker.client.userinfo(&access).await, 200);
+            assert_eq!(broker.stats().await["exchanges"], 2, "one exchange each");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_is_down_before_the_exchange_spends_no_code() {
+    let (broker, status, answer, retry) =
+        create_with("dynamodb:PutItem", Fault::Fails(500, "InternalServerError", ALWAYS)).await;
+    assert_eq!((status, retry.as_deref()), (503, Some("1")), "{answer}");
+    assert_eq!((broker.stats().await["exchanges"].clone(), visible(&broker).await), (1.into(), 1));
+    let (_, status, answer, retry) = create_with("dynamodb:PutItem", Fault::Fails(400, DENIED, ALWAYS)).await;
+    assert_eq!((status, retry), (500, None), "{answer}");
+}
+
+#[tokio::test]
+async fn a_vault_that_denies_loses_the_grant_aloud_and_revokes_it() {
+    let (broker, status, answer, retry) =
+        create_with("secretsmanager:CreateSecret", Fault::Fails(400, DENIED, ALWAYS)).await;
+    assert_eq!((status, retry), (500, None), "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("consent again"), "{answer}");
+    assert_eq!((broker.stats().await["revocations"].clone(), visible(&broker).await), (1.into(), 1));
+    let log = std::fs::read_to_string(broker.log_path()).unwrap();
+    assert!(log.contains("a grant is lost") && log.contains(DENIED), "{log}");
+}
+
+#[tokio::test]
+async fn a_commit_that_is_denied_shows_nothing_and_keeps_the_grant() {
+    let broker = Broker::start(&[]).await;
+    broker.client.instance("infusionsoftcrm", "Warm").await;
+    let code = broker.client.code("infusionsoftcrm").await;
+    // The counter and the commit are both updates: the fault begins once the vendor has been asked.
+    broker.fail("instances", "secretsmanager:CreateSecret", Fault::Hangs);
+    let (client, name) = (broker.client.clone(), "Half");
+    broker.calls("instances");
+    let making = tokio::spawn(async move { outcome(client.create("infusionsoftcrm", &code, name)).await });
+    until(async || broker.has_called("instances", "secretsmanager:CreateSecret")).await;
+    broker.fail("instances", "dynamodb:UpdateItem", Fault::Fails(400, DENIED, ALWAYS));
+    broker.fail("instances", "secretsmanager:CreateSecret", Fault::LosesReply(0));
+    let (status, answer) = making.await.unwrap();
+    assert!(status == 500 && answer["message"].as_str().unwrap().contains("consent again"), "{answer}");
+    assert_eq!(visible(&broker).await, 1);
+}
+
+#[tokio::test]
+async fn a_function_that_dies_in_the_middle_shows_nothing_half() {
+    for action in ["dynamodb:PutItem", "secretsmanager:CreateSecret"] {
+        let mut broker = Broker::start(&[]).await;
+        broker.client.instance("infusionsoftcrm", "Warm").await;
+        broker.calls("instances");
+        let code = broker.client.code("infusionsoftcrm").await;
+        broker.fail("instances", action, Fault::Hangs);
+        let client = broker.client.clone();
+        let making =
+            tokio::spawn(async move { outcome(client.create("infusionsoftcrm", &code, "Half")).await.0 });
+        until(async || broker.has_called("instances", action)).await;
+        broker.kill().await;
+        assert_eq!(making.await.unwrap(), 502, "the gateway's own answer");
+        broker.restart().await;
+        assert_eq!(visible(&broker).await, 1, "{action}");
+    }
+}
