@@ -277,3 +277,38 @@ fn refusal(error: &Error, request_id: &str) -> Response<Body> {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUTES: &[Route<()>] = &[
+        Route { method: Method::GET, path: "/works", handle: |(), _| Box::pin(async { Ok(empty()) }) },
+        Route { method: Method::GET, path: "/panics", handle: |(), _| Box::pin(async { panic!("planted") }) },
+    ];
+
+    async fn answer(method: Method, path: &str) -> (u16, String) {
+        let mut request = Request::new(Body::Empty);
+        *request.method_mut() = method;
+        *request.uri_mut() = format!("{BASE}{path}").parse().unwrap();
+        let response = Router::new(ROUTES).answer(&(), request).await;
+        assert!(response.headers().contains_key(REQUEST_ID));
+        let Body::Text(body) = response.body() else { return (response.status().as_u16(), String::new()) };
+        (response.status().as_u16(), body.clone())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_in_shape_and_the_next_request_is_served() {
+        let (status, body) = answer(Method::GET, "/panics").await;
+        assert!(status == 500 && body.contains("requestId") && !body.contains("planted"), "{body}");
+        assert_eq!(answer(Method::GET, "/works").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn unknown_paths_and_methods_are_told_apart() {
+        assert_eq!(answer(Method::GET, "/works/").await.0, 200, "a slash at the end is forgiven");
+        assert_eq!(answer(Method::GET, "/nothing").await.0, 404);
+        let (status, body) = answer(Method::DELETE, "/works").await;
+        assert!(status == 405 && body.contains("allowed: GET"), "{body}");
+    }
+}
