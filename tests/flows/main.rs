@@ -13,6 +13,7 @@ mod flow;
 mod life_and_death;
 mod oidc_provider;
 mod readme;
+mod sandbox;
 mod secrets;
 mod smoke;
 mod stores;
