@@ -87,6 +87,7 @@ pub async fn run(options: Options) -> Result<(), StartError> {
         sender: Sender::new(Limits::default())?,
     };
     let sandbox = if options.live { None } else { Some(sandbox(&folder, &options)?) };
+    let signals = server::Signals::catch()?;
     // Last: nobody would see the secrets of a start that fails after this.
     let first = folder.first_user(&registry).await?;
     let mut out = io::stdout();
@@ -95,7 +96,7 @@ pub async fn run(options: Options) -> Result<(), StartError> {
         write!(out, "\n{}", first_start::text(&base, &first, &folder.first_user_path(), !options.live))?;
     }
     out.flush()?;
-    server::serve(listener, Broker::new(app), sandbox).await?;
+    server::serve(listener, signals, Broker::new(app), sandbox).await?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use axum::{Router, body};
 use http_body_util::LengthLimitError;
 use lambda_http::Body;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::task::TaskTracker;
 use valetkey::error::Error;
 use valetkey::http::{self, LONGEST_BODY};
@@ -32,21 +32,38 @@ struct Served {
 /// How long a connection may take, once nothing is under way, to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Serves until Ctrl-C or SIGTERM; then takes no new connection and finishes what is under way, which
-/// the deadline of a vendor's call bounds. A second signal ends it at once.
-pub(crate) async fn serve(listener: TcpListener, broker: Broker, sandbox: Option<Router>) -> io::Result<()> {
+/// Ctrl-C and SIGTERM. Made before anybody is told that the process listens: until then a signal ends it
+/// at once.
+pub(crate) struct Signals(Signal, Signal);
+
+impl Signals {
+    /// Begins to catch both.
+    pub(crate) fn catch() -> io::Result<Self> {
+        Ok(Self(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+    }
+
+    async fn next(&mut self) {
+        tokio::select! { _ = self.0.recv() => {}, _ = self.1.recv() => {} }
+    }
+}
+
+/// Serves until a signal; then takes no new connection and finishes what is under way, which the deadline
+/// of a vendor's call bounds. A second signal ends it at once.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    mut signals: Signals,
+    broker: Broker,
+    sandbox: Option<Router>,
+) -> io::Result<()> {
     let served = Served { broker: Arc::new(broker), running: TaskTracker::new() };
     let running = served.running.clone();
     let routes = sandbox.unwrap_or_default().fallback_service(any(answer).with_state(served));
-    let (mut interrupts, mut terminations) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = axum::serve(listener, routes).with_graceful_shutdown(async { stopped.await.unwrap_or(()) });
     let mut serving = pin!(serving.into_future());
     tokio::select! {
         ended = &mut serving => return ended,
-        _ = interrupts.recv() => {}
-        _ = terminations.recv() => {}
+        () = signals.next() => {}
     }
     tracing::info!("stopping: finishing what is under way");
     drop(stop);
@@ -61,8 +78,7 @@ pub(crate) async fn serve(listener: TcpListener, broker: Broker, sandbox: Option
     };
     tokio::select! {
         () = finished => {}
-        _ = interrupts.recv() => {}
-        _ = terminations.recv() => {}
+        () = signals.next() => {}
     }
     Ok(())
 }
