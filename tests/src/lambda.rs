@@ -1,7 +1,7 @@
 //! Lambda and API Gateway on this machine: the real binaries behind the Runtime API, HTTP in front.
 //!
-//! An environment answers one request at a time; when all are busy another is started. The gateway's
-//! payload is that of HTTP APIs, version 2.0
+//! An environment answers one request at a time and is frozen between two; when all are busy another is
+//! started. The gateway's payload is that of HTTP APIs, version 2.0
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>),
 //! the other side that of <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
 
@@ -14,15 +14,25 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use environment::Environment;
+use environment::{Environment, Process};
 
 /// One function: its binary, its variables, and the environments that run it now.
 pub(crate) struct Function {
     name: String,
     variables: BTreeMap<String, String>,
     log: PathBuf,
-    idle: Mutex<Vec<Environment>>,
-    all: Mutex<Vec<Arc<environment::Process>>>,
+    environments: Mutex<Environments>,
+}
+
+/// The environments of one function.
+#[derive(Default)]
+struct Environments {
+    /// Those that wait for a request.
+    idle: Vec<Environment>,
+    /// The processes of all.
+    processes: Vec<Arc<Process>>,
+    /// Whether the function is down: killed, and not to be started again yet.
+    down: bool,
 }
 
 /// What became of an invocation.
@@ -36,30 +46,49 @@ pub(crate) enum Invoked {
 impl Function {
     /// Names a function and gives it its variables; its log lines are appended to `log`.
     pub(crate) fn new(name: String, variables: BTreeMap<String, String>, log: PathBuf) -> Self {
-        Self { name, variables, log, idle: Mutex::default(), all: Mutex::default() }
+        Self { name, variables, log, environments: Mutex::default() }
     }
 
     /// Invokes the function in an idle environment, or in a new one.
     pub(crate) async fn invoke(&self, event: serde_json::Value) -> Invoked {
-        let idle = self.idle.lock().unwrap().pop();
-        let mut environment = if let Some(environment) = idle {
-            environment
-        } else {
-            let environment = Environment::start(&self.name, &self.variables, &self.log).await;
-            self.all.lock().unwrap().push(environment.process());
-            environment
+        let idle = self.environments.lock().unwrap().idle.pop();
+        let mut environment = match idle {
+            Some(environment) => environment,
+            None => Environment::start(&self.name, &self.variables, &self.log).await,
         };
+        if !self.keep(&environment) {
+            return Invoked::Failed;
+        }
         let Some(answer) = environment.invoke(event).await else { return Invoked::Failed };
-        self.idle.lock().unwrap().push(environment);
+        let mut environments = self.environments.lock().unwrap();
+        if !environment.process.is_dead() {
+            environments.idle.push(environment);
+        }
         Invoked::Answered(answer)
     }
 
-    /// Kills every environment, whatever it does.
+    /// Puts an environment among those that a kill ends; not when the function is down.
+    fn keep(&self, environment: &Environment) -> bool {
+        let mut environments = self.environments.lock().unwrap();
+        if !environments.processes.iter().any(|known| Arc::ptr_eq(known, &environment.process)) {
+            environments.processes.push(Arc::clone(&environment.process));
+        }
+        !environments.down && !environment.process.is_dead()
+    }
+
+    /// Kills every environment, whatever it does; until [`Function::restart`] nothing is started again.
     pub(crate) fn kill(&self) {
-        self.idle.lock().unwrap().clear();
-        for process in self.all.lock().unwrap().drain(..) {
+        let mut environments = self.environments.lock().unwrap();
+        environments.down = true;
+        environments.idle.clear();
+        for process in environments.processes.drain(..) {
             process.kill();
         }
+    }
+
+    /// Lets environments be started again.
+    pub(crate) fn restart(&self) {
+        self.environments.lock().unwrap().down = false;
     }
 }
 

@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -26,6 +27,19 @@ pub(super) struct Process {
 }
 
 impl Process {
+    /// Freezes the process or lets it go on, as Lambda does between two requests.
+    fn signal(&self, signal: Signal) {
+        let child = self.child.lock().unwrap();
+        if !self.is_dead() {
+            kill_process(Pid::from_child(&child), signal).unwrap();
+        }
+    }
+
+    /// Tells whether the process has been killed.
+    pub(super) fn is_dead(&self) -> bool {
+        *self.dead.borrow()
+    }
+
     /// Kills the process, as Lambda may at any time.
     pub(super) fn kill(&self) {
         let mut child = self.child.lock().unwrap();
@@ -43,7 +57,8 @@ impl Drop for Process {
 
 /// A process and the channels of its Runtime API.
 pub(super) struct Environment {
-    process: Arc<Process>,
+    /// The process.
+    pub(super) process: Arc<Process>,
     events: mpsc::Sender<Value>,
     answers: mpsc::Receiver<Option<Value>>,
 }
@@ -51,6 +66,7 @@ pub(super) struct Environment {
 /// What the Runtime API's routes share.
 #[derive(Clone)]
 struct Api {
+    process: Arc<Process>,
     events: Arc<tokio::sync::Mutex<mpsc::Receiver<Value>>>,
     answers: mpsc::Sender<Option<Value>>,
 }
@@ -62,14 +78,6 @@ impl Environment {
         let address = listener.local_addr().unwrap();
         let (events, receiver) = mpsc::channel(1);
         let (sender, answers) = mpsc::channel(1);
-        let api = Api { events: Arc::new(tokio::sync::Mutex::new(receiver)), answers: sender };
-        let routes = Router::new()
-            .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
-            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
-            .route("/2018-06-01/runtime/init/error", post(error))
-            .with_state(api);
-        tokio::spawn(async move { axum::serve(listener, routes).await });
         let binary = crate::profile_folder().join(name);
         assert!(binary.exists(), "{} is missing: run `cargo build -p {name}` first", binary.display());
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
@@ -86,12 +94,15 @@ impl Environment {
             .spawn()
             .unwrap();
         let process = Arc::new(Process { child: Mutex::new(child), dead: watch::Sender::new(false) });
+        let events_of = Arc::new(tokio::sync::Mutex::new(receiver));
+        let routes = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .route("/2018-06-01/runtime/init/error", post(error))
+            .with_state(Api { process: Arc::clone(&process), events: events_of, answers: sender });
+        tokio::spawn(async move { axum::serve(listener, routes).await });
         Self { process, events, answers }
-    }
-
-    /// Gives a handle to kill the process with.
-    pub(super) fn process(&self) -> Arc<Process> {
-        Arc::clone(&self.process)
     }
 
     /// Gives the process an event and waits for its answer; nothing when it failed or died.
@@ -105,9 +116,19 @@ impl Environment {
     }
 }
 
-/// Gives the next event, waiting for one.
+/// Gives the next event. While there is none the process is frozen.
 async fn next(State(api): State<Api>) -> Response {
-    let Some(event) = api.events.lock().await.recv().await else { return StatusCode::GONE.into_response() };
+    let mut events = api.events.lock().await;
+    let waiting = events.try_recv().ok();
+    let event = if waiting.is_some() {
+        waiting
+    } else {
+        api.process.signal(Signal::STOP);
+        let event = events.recv().await;
+        api.process.signal(Signal::CONT);
+        event
+    };
+    let Some(event) = event else { return StatusCode::GONE.into_response() };
     let deadline = u128::try_from(valetkey::clock::Clock::System.now()).unwrap() * 1_000 + TIMEOUT;
     let headers = [
         ("lambda-runtime-aws-request-id", random::id()),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -25,8 +24,6 @@ pub(super) struct Gateway {
     pub(super) paths: matchit::Router<Arc<Function>>,
     /// The function that takes the rest.
     pub(super) rest: Arc<Function>,
-    /// Whether the stack is down: killed, and not started again yet.
-    pub(super) down: Arc<AtomicBool>,
     /// Where paths below `/sandbox` go: a process that plays the vendor.
     pub(super) sandbox: String,
     /// The client that goes there.
@@ -47,9 +44,6 @@ async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
     let path = parts.uri.path();
     if path.starts_with("/sandbox") {
         return pass(&gateway, &parts, body.to_vec()).await;
-    }
-    if gateway.down.load(Ordering::SeqCst) {
-        return gateways_own(StatusCode::BAD_GATEWAY, "Bad Gateway");
     }
     let function = gateway.paths.at(path).map_or(&gateway.rest, |found| found.value);
     let (function, event) = (Arc::clone(function), event(&parts, &body));

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws::{DynamoRegistry, config};
 use tokio::net::TcpListener;
@@ -29,7 +28,6 @@ pub struct Stack {
     pub calls: BTreeMap<String, Calls>,
     functions: Vec<Arc<Function>>,
     gateway: JoinHandle<()>,
-    down: Arc<AtomicBool>,
 }
 
 impl Stack {
@@ -84,16 +82,14 @@ impl Stack {
             }
             functions.push(function);
         }
-        let down = Arc::new(AtomicBool::new(false));
         let gateway = Gateway {
             paths,
             rest: rest.expect("a function takes the rest"),
-            down: Arc::clone(&down),
             sandbox: sandbox.to_owned(),
             http: client::http(),
         };
         let gateway = tokio::spawn(serve(listener, Arc::new(gateway)));
-        Self { base, user_secret, organization_secret, registry, log, calls, functions, gateway, down }
+        Self { base, user_secret, organization_secret, registry, log, calls, functions, gateway }
     }
 
     /// Makes a client of the gateway that shows the first user's secrets.
@@ -108,7 +104,6 @@ impl Stack {
 
     /// Kills every environment of every function; until [`Stack::restart`] nothing is started again.
     pub fn kill(&self) {
-        self.down.store(true, Ordering::SeqCst);
         for function in &self.functions {
             function.kill();
         }
@@ -116,7 +111,9 @@ impl Stack {
 
     /// Lets functions be started again.
     pub fn restart(&self) {
-        self.down.store(false, Ordering::SeqCst);
+        for function in &self.functions {
+            function.restart();
+        }
     }
 }
 
