@@ -35,6 +35,8 @@ pub mod random;
 pub mod registry;
 #[cfg(feature = "send")]
 pub mod removal;
+#[cfg(feature = "send")]
+pub mod tls;
 pub mod user;
 pub mod vault;
 pub mod wire;

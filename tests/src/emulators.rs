@@ -72,7 +72,7 @@ async fn clients(address: &str) -> Clients {
         .endpoint_url(address)
         .region(Region::from_static("eu-west-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"));
-    Clients::load(loader).await
+    Clients::load(loader).await.unwrap()
 }
 
 /// Starts an emulator that prints its address and ends when its standard input does, with the tests.

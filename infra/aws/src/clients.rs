@@ -5,9 +5,9 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use valetkey::tls::BuildError;
+
+use crate::http;
 
 /// How often a call is tried, the first time included.
 const ATTEMPTS: u32 = 4;
@@ -34,28 +34,24 @@ impl Clients {
     /// Builds the clients from the environment that AWS gives a function: the Region, the credentials
     /// and, where it is set, a service's endpoint (`AWS_ENDPOINT_URL_DYNAMODB`,
     /// `AWS_ENDPOINT_URL_SECRETS_MANAGER`).
-    pub async fn from_environment() -> Self {
+    pub async fn from_environment() -> Result<Self, BuildError> {
         Self::load(aws_config::defaults(BehaviorVersion::latest())).await
     }
 
     /// Builds the clients from a configuration that is to be completed: with our HTTP client, deadlines
     /// and retries.
-    pub async fn load(loader: ConfigLoader) -> Self {
-        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT)
-            .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(CALL)
-            .build();
+    pub async fn load(loader: ConfigLoader) -> Result<Self, BuildError> {
+        let timeouts =
+            TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(CALL).build();
         let config = loader
-            .http_client(http)
+            .http_client(http::client(CONNECT)?)
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .load()
             .await;
-        Self {
+        Ok(Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             secrets_manager: aws_sdk_secretsmanager::Client::new(&config),
-        }
+        })
     }
 }

@@ -18,7 +18,7 @@ const FIRST_KEY: u8 = 1;
 /// Reads the deployment's secrets and builds what the handlers are given. The calls also open the
 /// connections that the first request will use.
 pub async fn app() -> Result<App, StartError> {
-    let clients = Clients::from_environment().await;
+    let clients = Clients::from_environment().await?;
     let (token_key, user, organization) = tokio::try_join!(
         secret(&clients, config::TOKEN_KEY_SECRET),
         secret(&clients, config::USER_SECRET),

@@ -3,7 +3,7 @@
 //! [`config`] is the environment that the template gives a function, [`lambda`] serves its routes. With
 //! the feature `stores`: [`clients`] builds the SDK's clients, once a process; [`vault`] and
 //! [`registry`] are the two seams; [`deployment`] puts an `App` together; `failure` turns the SDK's
-//! errors into the stores'.
+//! errors into the stores', `http` sends its requests.
 
 #[cfg(feature = "stores")]
 pub mod clients;
@@ -12,6 +12,8 @@ pub mod config;
 pub mod deployment;
 #[cfg(feature = "stores")]
 mod failure;
+#[cfg(feature = "stores")]
+mod http;
 pub mod lambda;
 #[cfg(feature = "stores")]
 pub mod registry;
@@ -42,10 +44,10 @@ pub enum StartError {
     /// A secret of the deployment does not hold what the template put there.
     #[error("the secret that {0} names does not hold what the template put there")]
     Malformed(&'static str),
-    /// The HTTP client for vendors cannot be built.
+    /// The HTTP client for vendors and AWS cannot be built.
     #[cfg(feature = "stores")]
     #[error(transparent)]
-    Client(#[from] valetkey::oauth::send::BuildError),
+    Client(#[from] valetkey::tls::BuildError),
     /// The Lambda runtime failed.
     #[error("the Lambda runtime failed: {0}")]
     Runtime(lambda_http::Error),

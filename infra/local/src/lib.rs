@@ -22,7 +22,8 @@ use valetkey::catalogue::{self, Catalogue};
 use valetkey::clock::Clock;
 use valetkey::error::StoreError;
 use valetkey::keys::{Key, TokenKeys};
-use valetkey::oauth::send::{BuildError, Limits, Sender};
+use valetkey::oauth::send::{Limits, Sender};
+use valetkey::tls::BuildError;
 
 use crate::broker::Broker;
 use crate::data::{Folder, FolderError};

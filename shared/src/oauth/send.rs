@@ -1,7 +1,6 @@
 //! Sends a request to a vendor's endpoint: one client, built once, that follows nothing, repeats
 //! nothing and reads no more than it must.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,12 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use form_urlencoded::Serializer;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect;
-use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::VendorError;
 use super::answer::Raw;
 use crate::element::{ClientAuthentication, Encoding, Endpoint};
+use crate::tls::{self, BuildError};
 
 /// How much of a vendor is borne.
 #[derive(Debug, Clone, Copy)]
@@ -53,23 +52,12 @@ pub struct Sender {
     longest_body: usize,
 }
 
-/// The HTTP client could not be built.
-#[derive(Debug, thiserror::Error)]
-#[error("the HTTP client could not be built: {0}")]
-pub struct BuildError(String);
-
 impl Sender {
-    /// Builds the client: TLS by ring over the Mozilla roots, a fresh connection for every call, since
-    /// one gone stale in a frozen function would leave in doubt whether a request had arrived.
+    /// Builds the client: a fresh connection for every call, since one gone stale in a frozen function
+    /// would leave in doubt whether a request had arrived.
     pub fn new(limits: Limits) -> Result<Self, BuildError> {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
-        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| BuildError(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls::client()?)
             .user_agent(concat!("valetkey/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -78,7 +66,7 @@ impl Sender {
             .connect_timeout(limits.connect)
             .timeout(limits.total)
             .build()
-            .map_err(|error| BuildError(error.to_string()))?;
+            .map_err(|error| BuildError::new(&error))?;
         Ok(Self { http, longest_body: limits.body })
     }
 
