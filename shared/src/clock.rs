@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -49,10 +49,22 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
+    /// Tells whether less than this has passed.
+    pub fn is_before(&self, limit: Duration) -> bool {
+        self.0.elapsed() < limit
+    }
+
     /// Tells the milliseconds since the start.
     pub fn milliseconds(&self) -> f64 {
         self.0.elapsed().as_secs_f64() * 1_000.0
     }
+}
+
+/// Tells the milliseconds since 1970-01-01T00:00:00Z, for the log.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn log_time() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Writes a time as RFC 3339 in UTC, such as `2026-08-07T18:46:38Z`.
@@ -61,6 +73,12 @@ pub fn rfc3339(timestamp: Timestamp) -> String {
         .ok()
         .and_then(|time| time.format(&Rfc3339).ok())
         .unwrap_or_default()
+}
+
+/// Writes a time in milliseconds since 1970 as RFC 3339 in UTC.
+pub fn rfc3339_milliseconds(milliseconds: i64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000);
+    time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

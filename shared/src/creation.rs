@@ -10,12 +10,13 @@
 //! and 2 nothing is in the vault, and a grant may be lost; after 3 the vault has the whole grant.
 
 use std::future::Future;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::json;
 
 use crate::app::App;
-use crate::clock::Timestamp;
+use crate::clock::{Stopwatch, Timestamp};
 use crate::configuration::{self, Given, Split};
 use crate::element::{Element, OAuth2, Pkce};
 use crate::error::{Error, StoreError};
@@ -27,11 +28,21 @@ use crate::oauth::exchange::{Code, exchange};
 use crate::random;
 use crate::registry::{self, Change, Condition, Written};
 use crate::removal;
+use crate::telemetry::asked;
 use crate::user::User;
 use crate::vault::PutError;
 
+// A request has 28 s. The vendor may take 10 s of them and a write to a store, with what the store
+// repeats by itself, 5 s. So that what the vendor gave can be kept:
+
 /// How often a write is tried once the code is spent.
 const ATTEMPTS: usize = 3;
+/// The code is not spent after this, since the request came.
+const EXCHANGE_BY: Duration = Duration::from_secs(7);
+/// The last attempt to put the grant into the vault begins before this.
+const STORE_BY: Duration = Duration::from_secs(17);
+/// The last attempt to complete the record begins before this.
+const COMMIT_BY: Duration = Duration::from_secs(22);
 
 /// An instance to be made. It holds secrets and is not to be printed.
 pub struct Draft<'a> {
@@ -49,8 +60,8 @@ pub struct Draft<'a> {
     pub code_verifier: Option<SecretString>,
 }
 
-/// Makes an instance of a code.
-pub async fn create(app: &App, user: &User, draft: Draft<'_>) -> Result<Instance, Error> {
+/// Makes an instance of a code, for a request that came when `watch` was started.
+pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) -> Result<Instance, Error> {
     let oauth2 = draft.element.oauth2()?;
     let verifier = verifier(app, oauth2, &draft);
     let Draft { element, name, tags, configuration, code, .. } = draft;
@@ -77,7 +88,13 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>) -> Result<Instance
         access_expires: None,
     };
     register(app, &pending).await?;
-    let tokens = match redeem(app, oauth2, &url, &split, &code, verifier.as_ref()).await {
+    let redeeming = async {
+        if !watch.is_before(EXCHANGE_BY) {
+            return Err(StoreError::Unavailable("it was too slow to spend the code".into()).into());
+        }
+        redeem(app, oauth2, &url, &split, &code, verifier.as_ref()).await
+    };
+    let tokens = match asked(element, "exchange", redeeming).await {
         Ok(tokens) => tokens,
         Err(error) => return Err(give_up(app, &pending, error).await),
     };
@@ -89,8 +106,8 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>) -> Result<Instance
         configuration: told(split.open, &tokens),
         ..pending
     };
-    store(app, &live, Grant { generation: 1, tokens, secrets: split.secrets }).await?;
-    commit(app, live).await
+    store(app, &live, Grant { generation: 1, tokens, secrets: split.secrets }, watch).await?;
+    commit(app, live, watch).await
 }
 
 fn verifier(app: &App, oauth2: &OAuth2, draft: &Draft<'_>) -> Option<SecretString> {
@@ -131,16 +148,24 @@ async fn redeem(
 /// Forgets the pending record of an exchange that certainly granted nothing. Of any other it stays, so
 /// that a grant that may have been lost is reported.
 async fn give_up(app: &App, pending: &Instance, error: Error) -> Error {
-    if let Error::Vendor(cause) = &error
-        && cause.granted_nothing()
-    {
+    let granted_nothing = match &error {
+        Error::Vendor(cause) => cause.granted_nothing(),
+        _ => true,
+    };
+    if granted_nothing {
         let conditions = vec![Condition::Equals("state", json!(State::Pending))];
         let removed = app.registry.remove(&instance::key(pending.user, pending.id), conditions).await;
         if let Err(failure) = removed {
             tracing::warn!(instance = pending.id, %failure, "a pending instance was not removed");
         }
     } else {
-        tracing::error!(instance = pending.id, cause = ?error, "a grant may be lost");
+        tracing::error!(
+            count.GrantInDoubt = 1,
+            element = pending.element,
+            instance = pending.id,
+            cause = ?error,
+            "a grant may be lost"
+        );
     }
     error
 }
@@ -158,10 +183,10 @@ fn told(mut open: Given, tokens: &Tokens) -> Given {
 
 /// Puts the grant into the vault. When that cannot be done the grant is revoked, as far as it can be:
 /// nobody could ever use or end it.
-async fn store(app: &App, live: &Instance, grant: Grant) -> Result<(), Error> {
+async fn store(app: &App, live: &Instance, grant: Grant, watch: Stopwatch) -> Result<(), Error> {
     let text = grant.to_text().map_err(|error| Error::Internal(error.to_string()))?;
     let version = live.version.as_deref().unwrap_or_default();
-    let stored = insist(|| async {
+    let stored = insist(watch, STORE_BY, || async {
         match app.vault.create(&live.secret, version, &text).await {
             Ok(()) => Ok(()),
             Err(PutError::Store(cause)) => Err(cause),
@@ -169,14 +194,20 @@ async fn store(app: &App, live: &Instance, grant: Grant) -> Result<(), Error> {
         }
     });
     let Err(cause) = stored.await else { return Ok(()) };
-    tracing::error!(instance = live.id, ?cause, "a grant is lost: the vault did not keep it");
+    tracing::error!(
+        count.GrantLost = 1,
+        element = live.element,
+        instance = live.id,
+        ?cause,
+        "a grant is lost: the vault did not keep it"
+    );
     if let Err(cause) = removal::revoke_grant(app, live, &grant).await {
         tracing::warn!(instance = live.id, ?cause, "the lost grant was not revoked at the vendor");
     }
     Err(Error::Unkept(cause))
 }
 
-async fn commit(app: &App, live: Instance) -> Result<Instance, Error> {
+async fn commit(app: &App, live: Instance, watch: Stopwatch) -> Result<Instance, Error> {
     let owner = live.lease_owner.clone().unwrap_or_default();
     let change = Change::when("state", json!(State::Pending))
         .and(Condition::Equals("lease_owner", owner.clone().into()))
@@ -190,8 +221,11 @@ async fn commit(app: &App, live: Instance) -> Result<Instance, Error> {
         None => change,
     };
     let key = instance::key(live.user, live.id);
-    let written = insist(|| app.registry.update(&key, change.clone())).await.map_err(|cause| {
+    let update = || app.registry.update(&key, change.clone());
+    let written = insist(watch, COMMIT_BY, update).await.map_err(|cause| {
         tracing::error!(
+            count.GrantLost = 1,
+            element = live.element,
             instance = live.id,
             ?cause,
             "an instance was not completed; its grant is in the vault"
@@ -206,15 +240,21 @@ async fn commit(app: &App, live: Instance) -> Result<Instance, Error> {
     }
 }
 
-/// Repeats what must not be given up at the first failure, since the code is spent. Stores wait and
-/// repeat by themselves before they say that they are out of reach.
-async fn insist<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
+/// Repeats what must not be given up at the first failure, since the code is spent, as long as the
+/// request has time. Stores wait and repeat by themselves before they say that they are out of reach.
+async fn insist<T, F>(
+    watch: Stopwatch,
+    limit: Duration,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
     for _ in 1..ATTEMPTS {
         match attempt().await {
-            Err(StoreError::Unavailable(cause)) => tracing::warn!(cause, "a write is repeated"),
+            Err(StoreError::Unavailable(cause)) if watch.is_before(limit) => {
+                tracing::warn!(cause, "a write is repeated");
+            }
             outcome => return outcome,
         }
     }

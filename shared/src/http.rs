@@ -6,10 +6,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lambda_http::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use lambda_http::http::{HeaderMap, Method, StatusCode};
-use lambda_http::{Body, Request, Response};
+use lambda_http::{Body, Request, RequestExt, Response};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use crate::clock::Stopwatch;
 use crate::error::Error;
@@ -55,8 +56,8 @@ pub struct Route<S> {
 pub struct Call {
     /// The headers.
     pub headers: HeaderMap,
-    /// The number that the response and the log name it by.
-    pub request_id: String,
+    /// Measures since the request came.
+    pub watch: Stopwatch,
     parameters: Vec<(String, String)>,
     query: Vec<(String, String)>,
     body: Vec<u8>,
@@ -151,23 +152,30 @@ impl<S> Router<S> {
 
     /// Answers a request. A panic in a route becomes a 500, and the next request is served.
     pub async fn answer(&self, state: &S, request: Request) -> Response<Body> {
+        // On Lambda the invocation has a number already.
+        let given = request.lambda_context_ref().map(|context| context.request_id.clone());
+        let request_id = given.unwrap_or_else(random::id);
+        let span = tracing::error_span!("request", request_id);
+        self.answer_as(state, request, &request_id).instrument(span).await
+    }
+
+    async fn answer_as(&self, state: &S, request: Request, request_id: &str) -> Response<Body> {
         let watch = Stopwatch::start();
-        let request_id = random::id();
         let method = request.method().clone();
-        let (path, outcome) = match self.route(request, &request_id) {
+        let (path, outcome) = match self.route(request, watch) {
             Err(error) => ("", Err(error)),
             Ok((route, call)) => {
                 let handled = AssertUnwindSafe((route.handle)(state, &call)).catch_unwind().await;
                 (route.path, handled.unwrap_or_else(|_| Err(Error::Internal("a panic".into()))))
             }
         };
-        let response = finished(outcome, &request_id);
+        let response = finished(outcome, request_id);
         let (status, milliseconds) = (response.status().as_u16(), watch.milliseconds());
-        tracing::info!(%method, route = path, status, milliseconds, request_id, "answered");
+        tracing::info!(%method, route = path, status, milliseconds, "answered");
         response
     }
 
-    fn route(&self, request: Request, request_id: &str) -> Result<(&'static Route<S>, Call), Error> {
+    fn route(&self, request: Request, watch: Stopwatch) -> Result<(&'static Route<S>, Call), Error> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         let Ok(found) = self.paths.at(without_slash(path)) else {
@@ -194,13 +202,8 @@ impl<S> Router<S> {
         if body.len() > LONGEST_BODY {
             return Err(Error::TooLarge { limit: LONGEST_BODY });
         }
-        let call = Call {
-            headers: parts.headers,
-            request_id: request_id.to_owned(),
-            parameters,
-            query: query.into_owned().collect(),
-            body,
-        };
+        let call =
+            Call { headers: parts.headers, watch, parameters, query: query.into_owned().collect(), body };
         Ok((route, call))
     }
 }
@@ -264,7 +267,7 @@ fn finished(outcome: Result<Response<Body>, Error>, request_id: &str) -> Respons
 fn refusal(error: &Error, request_id: &str) -> Response<Body> {
     let status = error.status();
     if status.is_server_error() {
-        tracing::error!(request_id, status = status.as_u16(), cause = ?error, "failed");
+        tracing::error!(status = status.as_u16(), cause = ?error, "failed");
     }
     let body =
         wire::Failure { request_id, message: &error.to_string(), provider_message: error.provider_message() };

@@ -12,6 +12,7 @@
 //! | [`grant`], [`instance`], [`configuration`] | what the vault and the registry keep of an instance |
 //! | [`creation`], [`removal`] | an instance's birth and death, safe at every step |
 //! | [`clock`], [`random`] | the time and randomness, each read in one place |
+//! | `telemetry` | what is logged and counted of a call to a vendor |
 //!
 //! `oauth` never touches the vault or the registry; functions never call each other; no secret is in a
 //! log, a URL, an error or a `Debug`; a vendor's quirk is a field of its descriptor.
@@ -35,6 +36,8 @@ pub mod random;
 pub mod registry;
 #[cfg(feature = "send")]
 pub mod removal;
+#[cfg(feature = "send")]
+pub(crate) mod telemetry;
 #[cfg(feature = "send")]
 pub mod tls;
 pub mod user;

@@ -14,6 +14,7 @@ use crate::oauth::endpoint;
 use crate::oauth::revoke::revoke;
 use crate::random;
 use crate::registry::{Change, Condition, Written};
+use crate::telemetry::asked;
 
 /// Deletes an instance. Revoking is best effort: a vendor that cannot be reached keeps no instance.
 pub async fn remove(app: &App, instance: &Instance) -> Result<(), Error> {
@@ -53,5 +54,6 @@ pub(crate) async fn revoke_grant(app: &App, instance: &Instance, grant: &Grant) 
     let Some(descriptor) = &oauth2.revoke else { return Ok(()) };
     let url = endpoint::of_instance(&descriptor.endpoint.url, &oauth2.placeholders, &instance.configuration)?;
     let client = configuration::client(&grant.secrets)?;
-    Ok(revoke(&app.sender, oauth2, descriptor, &url, client, &grant.tokens).await?)
+    let revoking = revoke(&app.sender, oauth2, descriptor, &url, client, &grant.tokens);
+    asked(element, "revoke", async { Ok(revoking.await?) }).await
 }

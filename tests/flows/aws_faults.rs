@@ -1,6 +1,8 @@
-//! Secrets Manager or DynamoDB throttled, down, denying, silent, or the function dying in the middle:
+//! Secrets Manager or DynamoDB throttled, slow, down, denying, silent, or the function dying in the middle:
 //! the answer is right, nothing that the vendor gave is lost silently, nothing half is visible. These
 //! tests are for the functions, `VALETKEY_STACK=lambda`.
+
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
@@ -10,6 +12,9 @@ use tests::lambda::recorder::Fault;
 use tests::until;
 
 const ALWAYS: usize = usize::MAX;
+/// Longer than one attempt of the SDK may take (2 s).
+const TOO_LATE: Duration = Duration::from_millis(2_500);
+const SLOW: Duration = Duration::from_millis(300);
 const THROTTLED: &str = "ThrottlingException";
 const DENIED: &str = "AccessDeniedException";
 
@@ -45,6 +50,40 @@ async fn throttling_and_lost_replies_of_any_write_are_ridden_out() {
             assert_eq!(broker.stats().await["exchanges"], 2, "one exchange each");
         }
     }
+}
+
+#[tokio::test]
+async fn a_reply_that_comes_too_late_is_as_good_as_lost_and_a_slow_one_is_waited_for() {
+    for (action, delay) in [
+        ("dynamodb:PutItem", TOO_LATE),
+        ("dynamodb:UpdateItem", TOO_LATE),
+        ("secretsmanager:CreateSecret", TOO_LATE),
+        ("secretsmanager:CreateSecret", SLOW),
+    ] {
+        let (broker, status, answer, _) = create_with(action, Fault::Slow(delay, 1)).await;
+        assert_eq!((status, visible(&broker).await), (200, 2), "{action} {delay:?}: {answer}");
+        let access = broker.client.access_token(&answer["id"]).await;
+        assert_eq!(broker.client.userinfo(&access).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_is_too_slow_spends_no_code() {
+    let (broker, status, answer, retry) = create_with("dynamodb:PutItem", Fault::Hangs).await;
+    assert_eq!((status, retry.as_deref()), (503, Some("1")), "{answer}");
+    assert_eq!((broker.stats().await["exchanges"].clone(), visible(&broker).await), (1.into(), 1));
+}
+
+#[tokio::test]
+async fn connections_that_aws_closed_while_the_function_was_frozen_cost_nothing() {
+    let broker = Broker::start(&[]).await;
+    for name in ["Warm", "Once", "Twice"] {
+        let code = broker.client.code("infusionsoftcrm").await;
+        broker.hang_up("instances").await;
+        let made = broker.client.create("infusionsoftcrm", &code, name).send().await.unwrap();
+        assert_eq!(made.status(), 200, "{name}");
+    }
+    assert_eq!(visible(&broker).await, 3);
 }
 
 #[tokio::test]

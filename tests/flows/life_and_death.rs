@@ -11,7 +11,7 @@ use tests::suites::lossy::Lossy;
 use tests::vendor::Vendor;
 use valetkey::app::App;
 use valetkey::catalogue::{Catalogue, read_folder};
-use valetkey::clock::Clock;
+use valetkey::clock::{Clock, Stopwatch};
 use valetkey::creation::{self, Draft};
 use valetkey::error::Error;
 use valetkey::instance::{self, Filter, Instance, State};
@@ -109,7 +109,7 @@ async fn create(app: &App) -> Result<Instance, Error> {
         code: "code".to_owned().into(),
         code_verifier: None,
     };
-    creation::create(app, &user(), draft).await
+    creation::create(app, &user(), draft, Stopwatch::start()).await
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ fn every_route_of_a_function_is_in_the_template_and_no_other() {
 #[test]
 fn every_variable_that_a_function_reads_is_in_the_template_and_no_other() {
     let stores = [
+        config::METRICS,
         config::TABLE,
         config::SECRET_PREFIX,
         config::KMS_KEY,

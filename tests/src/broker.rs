@@ -127,6 +127,11 @@ impl Broker {
         self.lambda.as_ref().expect("on Lambda").calls[function].has(action)
     }
 
+    /// Closes every connection that a function keeps to AWS.
+    pub async fn hang_up(&self, function: &str) {
+        self.lambda.as_ref().expect("on Lambda").calls[function].hang_up().await;
+    }
+
     /// Opens the registry beside what is tested.
     pub fn registry(&self) -> Box<dyn Registry> {
         match &self.lambda {

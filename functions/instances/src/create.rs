@@ -13,6 +13,6 @@ pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Err
     let user = app.user(call).await?;
     let body = call.object()?;
     let draft = draft::read(&app.catalogue, call.parameter("keyOrId"), &body)?;
-    let instance = creation::create(app, &user, draft).await?;
+    let instance = creation::create(app, &user, draft, call.watch).await?;
     http::json(&InstanceBody::new(&instance, app.token(&instance)?, &app.catalogue, &user))
 }

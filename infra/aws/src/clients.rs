@@ -16,10 +16,10 @@ const ATTEMPTS: u32 = 4;
 const CONNECT: Duration = Duration::from_secs(1);
 
 /// The time for one attempt. Both services answer in milliseconds.
-const ATTEMPT: Duration = Duration::from_secs(3);
+const ATTEMPT: Duration = Duration::from_secs(2);
 
-/// The time for a call with all its attempts: a request makes a handful, and has 28 s.
-const CALL: Duration = Duration::from_secs(8);
+/// The time for a call with all its attempts: `valetkey::creation` reckons with it.
+const CALL: Duration = Duration::from_secs(5);
 
 /// The clients of the services that the stores are on.
 #[derive(Debug, Clone)]

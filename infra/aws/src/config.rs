@@ -22,6 +22,8 @@ pub const USER_SECRET: &str = "VALETKEY_USER_SECRET";
 pub const ORGANIZATION_SECRET: &str = "VALETKEY_ORGANIZATION_SECRET";
 /// The key that code verifiers are made with, itself: a function without the SDK needs it.
 pub const PKCE_KEY: &str = "VALETKEY_PKCE_KEY";
+/// The namespace of the metrics.
+pub const METRICS: &str = "VALETKEY_METRICS";
 /// A folder of further elements, such as a layer's; optional.
 pub const ELEMENTS: &str = "VALETKEY_ELEMENTS";
 

@@ -1,9 +1,10 @@
-//! Serves a function's routes to the Lambda runtime: logs as JSON lines, a metric a request.
+//! Serves a function's routes to the Lambda runtime, and logs.
 
-use lambda_http::tracing::subscriber::filter::{LevelFilter, Targets};
-use lambda_http::tracing::subscriber::prelude::*;
-use lambda_http::tracing::subscriber::{fmt, registry};
+mod line;
+
 use lambda_http::{Request, service_fn};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 use valetkey::http::{Route, Router};
 
 use crate::{StartError, config};
@@ -22,5 +23,8 @@ pub fn log() {
     let level = config::optional("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok());
     let level: LevelFilter = level.unwrap_or(LevelFilter::INFO);
     let ours = Targets::new().with_target("valetkey", level).with_target("aws", level);
-    registry().with(fmt::layer().json().flatten_event(true).with_filter(ours)).init();
+    let namespace = config::optional(config::METRICS).unwrap_or_else(|| "valetkey".to_owned());
+    tracing_subscriber::registry()
+        .with(line::Lines::new(std::io::stdout, namespace).with_filter(ours))
+        .init();
 }

@@ -1,16 +1,22 @@
 //! What a function asks of AWS: a proxy before an emulator that writes down every call.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use valetkey::http::LONGEST_BODY;
 
 use crate::client;
+
+/// The services that a function has connections to: each has a proxy.
+const SERVICES: usize = 2;
 
 /// What AWS does with an action, from now on.
 #[derive(Debug, Clone)]
@@ -19,13 +25,22 @@ pub enum Fault {
     Fails(u16, &'static str, usize),
     /// It acts, and the connection breaks before the reply, this often.
     LosesReply(usize),
+    /// It acts, and its reply comes this much later, this often.
+    Slow(Duration, usize),
     /// It acts, and never answers.
     Hangs,
 }
 
 /// The calls of one function, by action, such as `dynamodb:GetItem`, in order; and what goes wrong.
 #[derive(Debug, Clone, Default)]
-pub struct Calls(Arc<Mutex<Vec<String>>>, Arc<Mutex<HashMap<String, Fault>>>);
+pub struct Calls(Arc<Mutex<Vec<String>>>, Arc<Mutex<HashMap<String, Fault>>>, Arc<Connections>);
+
+/// The connections that a function keeps to AWS.
+#[derive(Debug, Default)]
+struct Connections {
+    hang_up: Notify,
+    hung_up: AtomicUsize,
+}
 
 impl Calls {
     /// Gives the calls so far, and begins anew.
@@ -43,14 +58,21 @@ impl Calls {
         self.1.lock().unwrap().insert(action.to_owned(), fault);
     }
 
+    /// Closes every connection, as AWS does with idle ones. It takes new ones then.
+    pub async fn hang_up(&self) {
+        let before = self.2.hung_up.load(Ordering::SeqCst);
+        self.2.hang_up.notify_waiters();
+        crate::until(async || self.2.hung_up.load(Ordering::SeqCst) == before + SERVICES).await;
+    }
+
     /// Counts a fault down; nothing when the action goes right.
     fn fault(&self, action: &str) -> Option<Fault> {
         match self.1.lock().unwrap().get_mut(action)? {
-            Fault::Fails(_, _, 0) | Fault::LosesReply(0) => None,
+            Fault::Fails(_, _, 0) | Fault::LosesReply(0) | Fault::Slow(_, 0) => None,
             fault @ Fault::Hangs => Some(fault.clone()),
-            fault @ (Fault::Fails(..) | Fault::LosesReply(_)) => {
+            fault => {
                 let now = fault.clone();
-                if let Fault::Fails(_, _, times) | Fault::LosesReply(times) = fault {
+                if let Fault::Fails(_, _, times) | Fault::LosesReply(times) | Fault::Slow(_, times) = fault {
                     *times -= 1;
                 }
                 Some(now)
@@ -73,8 +95,19 @@ pub(super) async fn start(service: &'static str, emulator: &'static str, calls: 
     let address = format!("http://{}", listener.local_addr().unwrap());
     let recorder = Recorder { service, emulator, calls: calls.clone(), http: client::http() };
     let routes = axum::Router::new().fallback(record).with_state(recorder);
-    tokio::spawn(async move { axum::serve(listener, routes).await });
+    tokio::spawn(serve(listener, routes, Arc::clone(&calls.2)));
     address
+}
+
+async fn serve(mut listener: TcpListener, routes: axum::Router, connections: Arc<Connections>) {
+    let address = listener.local_addr().unwrap();
+    loop {
+        let waiting = Arc::clone(&connections);
+        let hang_up = async move { waiting.hang_up.notified().await };
+        axum::serve(listener, routes.clone()).with_graceful_shutdown(hang_up).await.unwrap();
+        listener = TcpListener::bind(address).await.unwrap();
+        connections.hung_up.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 async fn record(State(recorder): State<Recorder>, request: Request<Body>) -> Response {
@@ -99,6 +132,7 @@ async fn record(State(recorder): State<Recorder>, request: Request<Body>) -> Res
             let broken = futures_util::stream::iter([Ok("{"), Err(std::io::Error::other("planned"))]);
             return ([("content-length", "9999")], Body::from_stream(broken)).into_response();
         }
+        Some(Fault::Slow(delay, _)) => tokio::time::sleep(delay).await,
         Some(Fault::Hangs) => std::future::pending().await,
         _ => {}
     }

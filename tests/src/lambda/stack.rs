@@ -49,6 +49,7 @@ impl Stack {
         ]);
         // What the template's references come to on the emulators.
         let resolved = BTreeMap::from([
+            (config::METRICS, "valetkey".to_owned()),
             (config::TABLE, table),
             (config::SECRET_PREFIX, format!("valetkey/{}/", random::id())),
             (config::KMS_KEY, "alias/aws/secretsmanager".to_owned()),
