@@ -33,26 +33,35 @@ impl Key {
     }
 }
 
-/// The keys that element tokens are made with, by number; new tokens take the last.
+/// The keys that element tokens are made with, numbered from 1; new tokens take the last.
 #[derive(Debug, Clone)]
-pub struct TokenKeys(Vec<(KeyNumber, Key)>);
+pub struct TokenKeys(Vec<Key>);
 
 impl TokenKeys {
-    /// Takes the current key, with its number.
-    pub fn new(number: KeyNumber, key: Key) -> Self {
-        Self(vec![(number, key)])
+    /// Takes the only key.
+    pub fn new(key: Key) -> Self {
+        Self(vec![key])
+    }
+
+    /// Derives a key from each of the master secrets, which white space separates, the oldest first. A
+    /// new one is appended: tokens made with those before it stay valid. `None` when there is no secret
+    /// or more than 255.
+    pub fn derive(masters: &str, purpose: &str) -> Option<Self> {
+        let keys: Vec<_> =
+            masters.split_whitespace().map(|master| Key::derive(master.as_bytes(), purpose)).collect();
+        KeyNumber::try_from(keys.len()).ok().filter(|count| *count > 0).map(|_| Self(keys))
     }
 
     /// Tells the number of the key that new instances take.
     pub fn current(&self) -> KeyNumber {
-        self.0.last().map_or(0, |(number, _)| *number)
+        KeyNumber::try_from(self.0.len()).unwrap_or(KeyNumber::MAX)
     }
 
     /// Makes an instance's token: base64 of 32 bytes, which are the key's number, the instance's id
     /// (7 bytes) and 24 bytes of HMAC-SHA-256 over both and the record's salt. `None` when the
     /// deployment no longer has that key.
     pub fn token(&self, number: KeyNumber, instance: u64, salt: &str) -> Option<String> {
-        let (_, key) = self.0.iter().find(|(known, _)| *known == number)?;
+        let key = self.0.get(usize::from(number).checked_sub(1)?)?;
         let mut bytes = [0; 32];
         bytes[0] = number;
         bytes[1..8].copy_from_slice(&instance.to_be_bytes()[1..]);
@@ -133,7 +142,7 @@ mod tests {
     use super::*;
 
     fn keys() -> TokenKeys {
-        TokenKeys::new(1, Key::derive(b"master", "element-token"))
+        TokenKeys::new(Key::derive(b"master", "element-token"))
     }
 
     #[test]
@@ -152,6 +161,17 @@ mod tests {
         assert!(!parsed.proves(&keys().token(1, 1, "other").unwrap()));
         assert!(!parsed.proves(&keys().token(1, 2, "salt").unwrap()));
         assert_eq!(keys().token(9, 1, "salt"), None, "a key that the deployment does not have");
+    }
+
+    #[test]
+    fn a_key_is_appended_and_the_old_tokens_stay() {
+        let old = TokenKeys::derive("first\n", "element-token").unwrap();
+        let both = TokenKeys::derive("first second", "element-token").unwrap();
+        assert_eq!((old.current(), both.current()), (1, 2));
+        assert_eq!(old.token(1, 7, "salt"), both.token(1, 7, "salt"));
+        assert_ne!(both.token(1, 7, "salt"), both.token(2, 7, "salt"));
+        assert!(TokenKeys::derive(" ", "element-token").is_none());
+        assert_eq!(both.token(0, 7, "salt"), None);
     }
 
     #[test]

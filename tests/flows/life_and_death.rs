@@ -58,7 +58,7 @@ impl Machine {
             clock: Clock::fixed(1_000),
             vault: Arc::new(vault),
             registry: Arc::new(registry),
-            token_keys: TokenKeys::new(1, Key::derive(b"master", "element-token")),
+            token_keys: TokenKeys::new(Key::derive(b"master", "element-token")),
             pkce_key: Key::derive(b"master", "pkce"),
             first_user: None,
             sender: Sender::new(Limits::default()).unwrap(),

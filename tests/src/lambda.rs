@@ -5,7 +5,7 @@
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>),
 //! the other side that of <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
 
-mod environment;
+pub mod environment;
 mod gateway;
 pub mod recorder;
 pub mod stack;
@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use environment::{Environment, Process};
+use environment::{Environment, Process, Usage};
 
 /// One function: its binary, its variables, and the environments that run it now.
 pub(crate) struct Function {
-    name: String,
+    binary: PathBuf,
     variables: BTreeMap<String, String>,
     log: PathBuf,
     environments: Mutex<Environments>,
@@ -44,9 +44,10 @@ pub(crate) enum Invoked {
 }
 
 impl Function {
-    /// Names a function and gives it its variables; its log lines are appended to `log`.
-    pub(crate) fn new(name: String, variables: BTreeMap<String, String>, log: PathBuf) -> Self {
-        Self { name, variables, log, environments: Mutex::default() }
+    /// Gives a function's binary its variables; its log lines are appended to `log`.
+    pub(crate) fn new(binary: PathBuf, variables: BTreeMap<String, String>, log: PathBuf) -> Self {
+        assert!(binary.exists(), "{} is missing: build it first", binary.display());
+        Self { binary, variables, log, environments: Mutex::default() }
     }
 
     /// Invokes the function in an idle environment, or in a new one.
@@ -54,7 +55,7 @@ impl Function {
         let idle = self.environments.lock().unwrap().idle.pop();
         let mut environment = match idle {
             Some(environment) => environment,
-            None => Environment::start(&self.name, &self.variables, &self.log).await,
+            None => Environment::start(&self.binary, &self.variables, &self.log).await,
         };
         if !self.keep(&environment) {
             return Invoked::Failed;
@@ -74,6 +75,13 @@ impl Function {
             environments.processes.push(Arc::clone(&environment.process));
         }
         !environments.down && !environment.process.is_dead()
+    }
+
+    /// Tells what the only environment has used so far.
+    pub(crate) fn usage(&self) -> Usage {
+        let environments = self.environments.lock().unwrap();
+        let [process] = environments.processes.as_slice() else { panic!("one environment") };
+        process.usage()
     }
 
     /// Kills every environment, whatever it does; until [`Function::restart`] nothing is started again.

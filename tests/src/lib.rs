@@ -16,6 +16,7 @@ pub mod lambda;
 pub mod oidc;
 pub mod suites;
 pub mod template;
+pub mod tls;
 pub mod vendor;
 
 use std::future::Future;

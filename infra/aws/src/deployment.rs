@@ -5,15 +5,12 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use valetkey::app::App;
 use valetkey::clock::Clock;
-use valetkey::keys::{Key, TokenKeys};
+use valetkey::keys::TokenKeys;
 use valetkey::oauth::send::{Limits, Sender};
 use valetkey::user::FirstUser;
 
 use crate::config::{self, Config, required};
 use crate::{Clients, DynamoRegistry, SecretsManagerVault, StartError, failure};
-
-/// The number of the first token key.
-const FIRST_KEY: u8 = 1;
 
 /// Reads the deployment's secrets and builds what the handlers are given. The calls also open the
 /// connections that the first request will use.
@@ -24,7 +21,8 @@ pub async fn app() -> Result<App, StartError> {
         secret(&clients, config::USER_SECRET),
         secret(&clients, config::ORGANIZATION_SECRET),
     )?;
-    let token_key = Key::derive(token_key.expose_secret().as_bytes(), "element-token");
+    let token_keys = TokenKeys::derive(token_key.expose_secret(), "element-token")
+        .ok_or(StartError::Malformed(config::TOKEN_KEY_SECRET))?;
     let vault = SecretsManagerVault::new(
         clients.secrets_manager,
         required(config::SECRET_PREFIX)?,
@@ -35,7 +33,7 @@ pub async fn app() -> Result<App, StartError> {
         clock: Clock::System,
         vault: Arc::new(vault),
         registry: Arc::new(DynamoRegistry::new(clients.dynamodb, required(config::TABLE)?)),
-        token_keys: TokenKeys::new(FIRST_KEY, token_key),
+        token_keys,
         pkce_key: Config::pkce_key()?,
         first_user: Some(FirstUser { user_secret: user, organization_secret: organization }),
         sender: Sender::new(Limits::default())?,

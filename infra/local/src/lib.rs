@@ -82,7 +82,7 @@ pub async fn run(options: Options) -> Result<(), StartError> {
         clock: Clock::System,
         vault: Arc::new(SqliteVault::new(database, seal)),
         registry: Arc::new(registry.clone()),
-        token_keys: TokenKeys::new(1, derive("element-token")),
+        token_keys: TokenKeys::new(derive("element-token")),
         pkce_key: derive("pkce"),
         first_user: None,
         sender: Sender::new(Limits::default())?,

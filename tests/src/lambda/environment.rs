@@ -1,7 +1,7 @@
 //! One execution environment: a process of the binary, and the Runtime API that it polls.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -20,6 +20,15 @@ use valetkey::random;
 /// The time that a function has, in milliseconds.
 const TIMEOUT: u128 = 28_000;
 
+/// What a process has used so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// The time on a processor, in milliseconds.
+    pub cpu: f64,
+    /// The most memory that was resident, in MiB.
+    pub resident: f64,
+}
+
 /// A process of a function's binary; it is killed when nobody has it any more.
 pub(super) struct Process {
     child: Mutex<Child>,
@@ -33,6 +42,20 @@ impl Process {
         if !self.is_dead() {
             kill_process(Pid::from_child(&child), signal).unwrap();
         }
+    }
+
+    /// Tells what the process has used so far.
+    pub(super) fn usage(&self) -> Usage {
+        let process = PathBuf::from(format!("/proc/{}", self.child.lock().unwrap().id()));
+        let threads = std::fs::read_dir(process.join("task")).unwrap();
+        let nanoseconds = threads.map(|thread| {
+            let times = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+            times.split(' ').next().unwrap().parse::<f64>().unwrap()
+        });
+        let status = std::fs::read_to_string(process.join("status")).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let resident: f64 = resident.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+        Usage { cpu: nanoseconds.sum::<f64>() / 1e6, resident: resident / 1024.0 }
     }
 
     /// Tells whether the process has been killed.
@@ -73,19 +96,17 @@ struct Api {
 
 impl Environment {
     /// Starts a process of the binary with these variables and nothing else.
-    pub(super) async fn start(name: &str, variables: &BTreeMap<String, String>, log: &Path) -> Self {
+    pub(super) async fn start(binary: &Path, variables: &BTreeMap<String, String>, log: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (events, receiver) = mpsc::channel(1);
         let (sender, answers) = mpsc::channel(1);
-        let binary = crate::profile_folder().join(name);
-        assert!(binary.exists(), "{} is missing: run `cargo build -p {name}` first", binary.display());
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         let child = Command::new(binary)
             .env_clear()
             .envs(variables)
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
-            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_NAME", binary.file_name().unwrap())
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .stdin(Stdio::null())

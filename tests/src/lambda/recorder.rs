@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use valetkey::clock::Stopwatch;
 use valetkey::http::LONGEST_BODY;
 
 use crate::client;
@@ -33,7 +34,34 @@ pub enum Fault {
 
 /// The calls of one function, by action, such as `dynamodb:GetItem`, in order; and what goes wrong.
 #[derive(Debug, Clone, Default)]
-pub struct Calls(Arc<Mutex<Vec<String>>>, Arc<Mutex<HashMap<String, Fault>>>, Arc<Connections>);
+pub struct Calls(
+    Arc<Mutex<Vec<String>>>,
+    Arc<Mutex<HashMap<String, Fault>>>,
+    Arc<Connections>,
+    Arc<Mutex<Waited>>,
+);
+
+/// How long a function has waited for the emulators, one or several at once.
+#[derive(Debug, Default)]
+struct Waited {
+    calls: usize,
+    since: Option<Stopwatch>,
+    milliseconds: f64,
+}
+
+impl Waited {
+    fn begin(&mut self) {
+        self.calls += 1;
+        self.since.get_or_insert_with(Stopwatch::start);
+    }
+
+    fn end(&mut self) {
+        self.calls -= 1;
+        if self.calls == 0 {
+            self.milliseconds += self.since.take().map_or(0.0, |since| since.milliseconds());
+        }
+    }
+}
 
 /// The connections that a function keeps to AWS.
 #[derive(Debug, Default)]
@@ -46,6 +74,11 @@ impl Calls {
     /// Gives the calls so far, and begins anew.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// Tells how many milliseconds the emulators took for the calls, and begins anew.
+    pub fn waited(&self) -> f64 {
+        std::mem::take(&mut self.3.lock().unwrap().milliseconds)
     }
 
     /// Tells whether an action has been called.
@@ -125,7 +158,9 @@ async fn record(State(recorder): State<Recorder>, request: Request<Body>) -> Res
     }
     let body = to_bytes(body, LONGEST_BODY).await.unwrap();
     let answer = recorder.http.request(parts.method, format!("{}{}", recorder.emulator, parts.uri));
+    recorder.calls.3.lock().unwrap().begin();
     let answer = answer.headers(parts.headers).body(body).send().await.unwrap();
+    recorder.calls.3.lock().unwrap().end();
     match fault {
         // A body that ends before its length breaks the connection.
         Some(Fault::LosesReply(_)) => {

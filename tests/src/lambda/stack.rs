@@ -10,10 +10,32 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use valetkey::random;
 
+use super::environment::Usage;
 use super::recorder::{self, Calls};
 use super::{Function, Gateway, serve};
 use crate::client::{self, Client};
-use crate::{emulators, template};
+use crate::{emulators, template, tls};
+
+/// Which binaries a stack runs.
+pub struct Binaries {
+    /// Where they are.
+    pub folder: PathBuf,
+    /// Whether they reach AWS and the vendor over TLS: built to trust the benchmark's root.
+    pub tls: bool,
+}
+
+impl Binaries {
+    /// Names a function's binary: as cargo puts it, or cargo-lambda.
+    pub fn path(&self, function: &str) -> PathBuf {
+        let path = self.folder.join(function);
+        if path.is_dir() { path.join("bootstrap") } else { path }
+    }
+
+    /// Gives the address that a server is reached at.
+    async fn reached(&self, address: &str) -> String {
+        if self.tls { tls::front(address).await } else { address.to_owned() }
+    }
+}
 
 /// A running stack; its environments are killed when it is dropped.
 pub struct Stack {
@@ -26,17 +48,22 @@ pub struct Stack {
     pub log: PathBuf,
     /// What each function asked of AWS.
     pub calls: BTreeMap<String, Calls>,
-    functions: Vec<Arc<Function>>,
+    functions: BTreeMap<String, Arc<Function>>,
     gateway: JoinHandle<()>,
 }
 
 impl Stack {
     /// Starts a stack whose vendor is the sandbox at that address, with the command line's elements.
     pub async fn start(folder: &Path, sandbox: &str, arguments: &[String]) -> Self {
+        Self::of(&Binaries { folder: crate::profile_folder(), tls: false }, folder, sandbox, arguments).await
+    }
+
+    /// Starts a stack of these binaries.
+    pub async fn of(binaries: &Binaries, folder: &Path, sandbox: &str, arguments: &[String]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let elements = folder.join("elements");
-        overlay(&elements, &base, option(arguments, "--elements"));
+        overlay(&elements, &base, &binaries.reached(sandbox).await, option(arguments, "--elements"));
         let (registry, table) = emulators::registry().await;
         let (user_secret, organization_secret) = (random::secret(), random::secret());
         let log = folder.join("functions.log");
@@ -58,7 +85,7 @@ impl Stack {
             (config::ORGANIZATION_SECRET, emulators::secret(&organization_secret).await),
             (config::PKCE_KEY, random::secret()),
         ]);
-        let (mut paths, mut functions, mut rest) = (matchit::Router::new(), Vec::new(), None);
+        let (mut paths, mut functions, mut rest) = (matchit::Router::new(), BTreeMap::new(), None);
         let mut calls = BTreeMap::new();
         for deployed in template::functions() {
             let given = deployed.variables.keys().map(|name| (name.as_str(), &resolved[name.as_str()]));
@@ -70,10 +97,12 @@ impl Stack {
                 ("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB", emulators::dynamodb()),
                 ("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", emulators::secrets_manager()),
             ] {
-                variables.insert(variable.to_owned(), recorder::start(service, emulator, &recorded).await);
+                let address = binaries.reached(&recorder::start(service, emulator, &recorded).await).await;
+                variables.insert(variable.to_owned(), address);
             }
             calls.insert(deployed.binary.clone(), recorded);
-            let function = Arc::new(Function::new(deployed.binary, variables, log.clone()));
+            let binary = binaries.path(&deployed.binary);
+            let function = Arc::new(Function::new(binary, variables, log.clone()));
             for path in deployed.paths {
                 if path.is_empty() {
                     rest = Some(Arc::clone(&function));
@@ -81,7 +110,13 @@ impl Stack {
                     paths.insert(path, Arc::clone(&function)).unwrap();
                 }
             }
-            functions.push(function);
+            functions.insert(deployed.binary, function);
+        }
+        let bare = binaries.path("bare");
+        if bare.exists() {
+            let function = Arc::new(Function::new(bare, BTreeMap::new(), log.clone()));
+            paths.insert("/bare", Arc::clone(&function)).unwrap();
+            functions.insert("bare".to_owned(), function);
         }
         let gateway = Gateway {
             paths,
@@ -103,16 +138,21 @@ impl Stack {
         }
     }
 
+    /// Tells what the only environment of a function has used so far.
+    pub fn usage(&self, function: &str) -> Usage {
+        self.functions[function].usage()
+    }
+
     /// Kills every environment of every function; until [`Stack::restart`] nothing is started again.
     pub fn kill(&self) {
-        for function in &self.functions {
+        for function in self.functions.values() {
             function.kill();
         }
     }
 
     /// Lets functions be started again.
     pub fn restart(&self) {
-        for function in &self.functions {
+        for function in self.functions.values() {
             function.restart();
         }
     }
@@ -127,13 +167,14 @@ impl Drop for Stack {
 
 /// Writes the elements that the functions get besides the built-in ones: Infusionsoft's, with the
 /// sandbox's addresses, and those of the folder that was named.
-fn overlay(folder: &Path, base: &str, further: Option<&str>) {
+fn overlay(folder: &Path, base: &str, token: &str, further: Option<&str>) {
     std::fs::create_dir(folder).unwrap();
     let revoke = format!(
         "[oauth2.revoke]\nendpoint = {{ url = \"{base}/sandbox/revoke\", client_authentication = \"client_secret_basic\" }}\n\n[api]\n"
     );
     let pointed = include_str!("../../../shared/elements/infusionsoft.toml")
         .replace("\"https://signin.infusionsoft.com/app/", &format!("\"{base}/sandbox/app/"))
+        .replace("\"https://api.infusionsoft.com/token", &format!("\"{token}/sandbox/token"))
         .replace("\"https://api.infusionsoft.com/", &format!("\"{base}/sandbox/"))
         .replace("[api]\n", &revoke);
     std::fs::write(folder.join("infusionsoft.toml"), pointed).unwrap();
