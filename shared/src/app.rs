@@ -69,9 +69,18 @@ impl App {
         Ok(Caller { user, token })
     }
 
-    /// Finds the instance that a path names, for a caller who may know of it.
-    pub async fn instance(&self, call: &Call, id: &str) -> Result<(User, Instance), Error> {
-        let unknown = || Error::NotFound(format!("No element instance found with ID {id}"));
+    /// Finds the instance that a request is about: the one that its path names, for a caller who may know
+    /// of it, or else the one whose token was shown.
+    pub async fn instance(&self, call: &Call) -> Result<(User, Instance), Error> {
+        let (id, key_or_id) = (call.parameter("id"), call.parameter("keyOrId"));
+        let (user, instance) =
+            if id.is_empty() { self.token_instance(call).await? } else { self.named(call, id).await? };
+        let of_element = [instance.element.as_str(), &instance.element_id.to_string()].contains(&key_or_id);
+        if key_or_id.is_empty() || of_element { Ok((user, instance)) } else { Err(instance::unknown(id)) }
+    }
+
+    async fn named(&self, call: &Call, id: &str) -> Result<(User, Instance), Error> {
+        let unknown = || instance::unknown(id);
         let Caller { user, token } = self.caller(call).await?;
         let id: u64 = id.parse().ok().filter(|number: &u64| number.to_string() == id).ok_or_else(unknown)?;
         let instance = match token {
@@ -82,7 +91,7 @@ impl App {
     }
 
     /// Finds the instance that an element token names.
-    pub async fn token_instance(&self, call: &Call) -> Result<(User, Instance), Error> {
+    async fn token_instance(&self, call: &Call) -> Result<(User, Instance), Error> {
         let shown = Credentials::read(&call.headers).ok_or(Error::Unauthorized)?;
         let user = self.known(&shown).await?;
         let instance = self.proven(&user, &shown).await?;
@@ -104,6 +113,12 @@ impl App {
         Grant::from_text(&text).map(Some).map_err(damaged)
     }
 
+    /// Lets in an admin.
+    pub async fn admin(&self, call: &Call) -> Result<User, Error> {
+        let user = self.user(call).await?;
+        if user.admin { Ok(user) } else { Err(Error::Forbidden("Only an admin may manage users".into())) }
+    }
+
     async fn known(&self, shown: &Credentials) -> Result<User, Error> {
         let secret = shown.user.as_ref().ok_or(Error::Unauthorized)?;
         let user = match user::find(&*self.registry, secret).await? {
@@ -111,6 +126,7 @@ impl App {
             None => self.first(secret).await?,
         };
         match &shown.organization {
+            _ if user.disabled => Err(Error::Unauthorized),
             Some(organization) if !user.belongs_to(organization) => Err(Error::Unauthorized),
             _ => Ok(user),
         }

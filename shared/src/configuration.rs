@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-#[cfg(feature = "send")]
-use secrecy::ExposeSecret;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::element::{Element, Kind};
+use crate::element::{Element, Kind, OAuth2, Setting};
 use crate::error::Error;
 use crate::oauth::endpoint;
 #[cfg(feature = "send")]
@@ -26,8 +24,13 @@ pub const REFRESH_INTERVAL: &str = "oauth.user.refresh_interval";
 /// When the tokens came, in milliseconds since 1970.
 pub const REFRESH_TIME: &str = "oauth.user.refresh_time";
 
+/// The access token.
+pub const ACCESS_TOKEN: &str = "oauth.user.token";
+/// The refresh token.
+pub const REFRESH_TOKEN: &str = "oauth.user.refresh_token";
+
 /// The tokens, which clients may name and never see; they are kept as tokens, not as configuration.
-const TOKENS: [&str; 2] = ["oauth.user.token", "oauth.user.refresh_token"];
+const TOKENS: [&str; 2] = [ACCESS_TOKEN, REFRESH_TOKEN];
 
 /// Configuration as a client sends it.
 pub type Given = BTreeMap<String, Option<String>>;
@@ -51,6 +54,30 @@ pub fn is_secret(element: &Element, key: &str) -> bool {
         || key.ends_with(".password")
         || key.ends_with(".private.key")
         || known.is_some_and(|setting| setting.kind == Kind::Password)
+}
+
+/// Tells whether a whole new configuration may leave a key out without losing it: what an instance cannot
+/// be without, and what the vendor told.
+pub fn is_kept(element: &Element, key: &str) -> bool {
+    let required = |setting: &Setting| setting.key == key && setting.required;
+    let told = |oauth2: &OAuth2| {
+        let mut keys = oauth2.answer.keep.values().chain(oauth2.callback.values());
+        let mut needed = oauth2.placeholders.values().map(|placeholder| &placeholder.configuration);
+        keys.any(|known| known == key) || needed.any(|known| known == key)
+    };
+    key.starts_with("oauth.user.")
+        || element.configuration.iter().any(required)
+        || element.oauth2.as_ref().is_some_and(told)
+}
+
+/// Tells whether a secret is but the mask that stands for it.
+pub fn is_mask(secret: &SecretString) -> bool {
+    secret.expose_secret() == MASK
+}
+
+/// Gives a value, or nothing as empty text.
+pub fn text<'a>(given: &'a Given, key: &str) -> &'a str {
+    given.get(key).and_then(Option::as_deref).unwrap_or_default()
 }
 
 /// Lists the required keys that have no value.

@@ -91,6 +91,9 @@ pub struct OAuth2 {
     /// The refusals after which asking again is useless.
     #[serde(default)]
     pub permanent_errors: Vec<PermanentError>,
+    /// What the vendor's callback carries besides the code, and the configuration key that keeps it.
+    #[serde(default)]
+    pub callback: BTreeMap<String, String>,
     /// The parts of the URLs that differ by tenant: `{name}` in a URL.
     #[serde(default)]
     pub placeholders: BTreeMap<String, Placeholder>,
@@ -108,6 +111,9 @@ pub struct Authorize {
     /// The scopes asked for when the caller names none.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// What the parameter of the scopes is called.
+    #[serde(default = "Authorize::usual_parameter")]
+    pub scope_parameter: String,
     /// What stands between two scopes.
     #[serde(default = "Authorize::usual_separator")]
     pub scope_separator: String,
@@ -122,6 +128,10 @@ pub struct Authorize {
 impl Authorize {
     fn usual_order() -> Vec<String> {
         ["response_type", "client_id", "redirect_uri", "scope", "state"].map(String::from).to_vec()
+    }
+
+    fn usual_parameter() -> String {
+        String::from("scope")
     }
 
     fn usual_separator() -> String {
@@ -148,6 +158,8 @@ pub enum ClientAuthentication {
     ClientSecretPost,
     /// The `Authorization: Basic` header.
     ClientSecretBasic,
+    /// Not at all: where holding the token is enough.
+    None,
 }
 
 /// How a request body is written.
@@ -221,9 +233,37 @@ pub enum LifetimeFrom {
 pub struct Revoke {
     /// Where and how.
     pub endpoint: Endpoint,
+    /// The method.
+    #[serde(default)]
+    pub method: RevokeMethod,
+    /// How the token is sent.
+    #[serde(default)]
+    pub by: RevokedBy,
     /// The token whose revocation ends the whole grant.
     #[serde(default)]
     pub token: RevokedToken,
+}
+
+/// The method of a revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RevokeMethod {
+    /// RFC 7009's.
+    #[default]
+    Post,
+    /// Where the token is a resource.
+    Delete,
+}
+
+/// How the token that is to be revoked is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokedBy {
+    /// As the parameter `token`, with its hint (RFC 7009 section 2.1).
+    #[default]
+    Parameter,
+    /// In the `Authorization` header: the token ends itself.
+    Bearer,
 }
 
 /// The token that is sent to be revoked (`token_type_hint` of RFC 7009).
@@ -246,6 +286,12 @@ pub struct Answer {
     /// An answer may be form-encoded in place of JSON.
     #[serde(default)]
     pub form_encoded: bool,
+    /// Values of `token_type` that mean a bearer token, besides `bearer`.
+    #[serde(default)]
+    pub token_types: Vec<String>,
+    /// Members to keep, as paths with dots, and the configuration key of each.
+    #[serde(default)]
+    pub keep: BTreeMap<String, String>,
     /// How long an access token lives when the answer does not say, in seconds; absent: for ever.
     pub default_lifetime: Option<u64>,
 }

@@ -4,6 +4,9 @@ use lambda_http::http::StatusCode;
 
 use crate::oauth::VendorError;
 
+/// How long a change of an instance may take, in seconds, in most cases.
+const LEASED: u64 = 2;
+
 /// Why a request gets no ordinary answer. What is displayed here is what the client reads.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -30,6 +33,15 @@ pub enum Error {
     /// The state of the thing forbids it; the text says what to do.
     #[error("{0}")]
     Conflict(String),
+    /// Another change of the instance is under way.
+    #[error("Another change of this instance is under way; try again in a moment")]
+    Leased,
+    /// There was too much to do for one request; the same one goes on.
+    #[error("{0}")]
+    Unfinished(String),
+    /// The client does not take what there is to give.
+    #[error("The answer is application/json, which `Accept: {0}` does not allow")]
+    NotAcceptable(String),
     /// The body is larger than is read.
     #[error("The request body is larger than {limit} bytes")]
     TooLarge {
@@ -77,12 +89,13 @@ impl Error {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::Leased => StatusCode::CONFLICT,
+            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Vendor(VendorError::Busy { .. }) | Self::Store(StoreError::Unavailable(_)) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Vendor(VendorError::Busy { .. })
+            | Self::Store(StoreError::Unavailable(_))
+            | Self::Unfinished(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Vendor(VendorError::InDoubt(_)) => StatusCode::GATEWAY_TIMEOUT,
             Self::Vendor(_) => StatusCode::BAD_GATEWAY,
             Self::Unkept(_) | Self::Store(StoreError::Damaged(_)) | Self::Internal(_) => {
@@ -95,7 +108,8 @@ impl Error {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Vendor(VendorError::Busy { retry_after, .. }) => Some(*retry_after),
-            Self::Store(StoreError::Unavailable(_)) => Some(1),
+            Self::Store(StoreError::Unavailable(_)) | Self::Unfinished(_) => Some(1),
+            Self::Leased => Some(LEASED),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use lambda_http::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use lambda_http::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use lambda_http::http::{HeaderMap, Method, StatusCode};
 use lambda_http::{Body, Request, RequestExt, Response};
 use percent_encoding::percent_decode_str;
@@ -161,6 +161,9 @@ impl<S> Router<S> {
 
     async fn answer_as(&self, state: &S, request: Request, request_id: &str) -> Response<Body> {
         let watch = Stopwatch::start();
+        if let Some(response) = self.preflight(&request) {
+            return finished(Ok(response), request_id);
+        }
         let method = request.method().clone();
         let (path, outcome) = match self.route(request, watch) {
             Err(error) => ("", Err(error)),
@@ -173,6 +176,25 @@ impl<S> Router<S> {
         let (status, milliseconds) = (response.status().as_u16(), watch.milliseconds());
         tracing::info!(%method, route = path, status, milliseconds, "answered");
         response
+    }
+
+    /// Answers what a browser asks before a request of another site's script (the CORS protocol).
+    fn preflight(&self, request: &Request) -> Option<Response<Body>> {
+        if request.method() != Method::OPTIONS {
+            return None;
+        }
+        let found = self.paths.at(without_slash(request.uri().path())).ok()?;
+        let mut methods: Vec<_> = found.value.iter().map(|route| route.method.as_str()).collect();
+        methods.push("OPTIONS");
+        let mut response = empty();
+        let headers = response.headers_mut();
+        headers.insert("access-control-allow-methods", header(&methods.join(", ")));
+        headers.insert(ALLOW, header(&methods.join(", ")));
+        let asked = request.headers().get("access-control-request-headers");
+        let usual = HeaderValue::from_static("Authorization, Content-Type, Accept");
+        headers.insert("access-control-allow-headers", asked.cloned().unwrap_or(usual));
+        headers.insert("access-control-max-age", HeaderValue::from_static("3600"));
+        Some(response)
     }
 
     fn route(&self, request: Request, watch: Stopwatch) -> Result<(&'static Route<S>, Call), Error> {
@@ -190,6 +212,7 @@ impl<S> Router<S> {
                 allow: allow.join(", "),
             });
         };
+        acceptable(&parts.headers)?;
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), decoded(value))).collect();
         let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
@@ -206,6 +229,25 @@ impl<S> Router<S> {
             Call { headers: parts.headers, watch, parameters, query: query.into_owned().collect(), body };
         Ok((route, call))
     }
+}
+
+/// Refuses a client that takes no JSON (RFC 9110 section 12.5.1).
+fn acceptable(headers: &HeaderMap) -> Result<(), Error> {
+    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let ranges: Vec<_> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    let takes = |range: &&str| {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let json =
+            matches!(kind.as_str(), "*/*" | "*" | "application/*" | "application/json" | "text/json" | "");
+        let refused = parts
+            .any(|part| matches!(part.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        json && !refused
+    };
+    if ranges.is_empty() || ranges.iter().any(takes) {
+        return Ok(());
+    }
+    Err(Error::NotAcceptable(ranges.join(", ").chars().take(200).collect()))
 }
 
 /// A path with a slash at its end means the same as without.

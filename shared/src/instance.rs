@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::clock::Timestamp;
-use crate::error::StoreError;
+use crate::error::{Error, StoreError};
 use crate::keys::KeyNumber;
-use crate::registry::{self, Key, Page, Registry};
+use crate::random;
+use crate::registry::{self, Change, Condition, Key, Page, Registry, Written};
 
 /// Where an instance stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub struct Instance {
     pub tags: Vec<String>,
     /// Its configuration, with a mask in the place of every secret.
     pub configuration: BTreeMap<String, Option<String>>,
+    /// Whether its first grant was brought along, and not made of a code.
+    #[serde(default)]
+    pub imported: bool,
     /// When it was made.
     pub created: Timestamp,
     /// Whether the grant is alive.
@@ -54,6 +59,11 @@ pub struct Instance {
     pub secret: String,
     /// Who may write to the vault now; also the id of the version that this owner stores.
     pub lease_owner: Option<String>,
+    /// When that right ends.
+    pub lease_until: Option<Timestamp>,
+    /// The owners whose lease was taken over, and who may have stored a version.
+    #[serde(default)]
+    pub predecessors: Vec<String>,
     /// The vault's version that is current.
     pub version: Option<String>,
     /// The generation of that version.
@@ -69,6 +79,8 @@ pub struct Filter {
     pub tags: Vec<String>,
     /// A part of its name, in any case.
     pub search: Option<String>,
+    /// The key of its element.
+    pub element: Option<String>,
 }
 
 impl Filter {
@@ -77,6 +89,7 @@ impl Filter {
         instance.state == State::Live
             && self.tags.iter().all(|tag| instance.tags.contains(tag))
             && self.search.as_ref().is_none_or(named)
+            && self.element.as_ref().is_none_or(|key| *key == instance.element)
     }
 }
 
@@ -100,11 +113,56 @@ fn sort(id: u64) -> String {
     format!("{PREFIX}{id:016}")
 }
 
+/// What is answered for an instance that is not there, or another user's.
+pub fn unknown(id: impl std::fmt::Display) -> Error {
+    Error::NotFound(format!("No element instance found with ID {id}"))
+}
+
 /// Finds a user's live instance.
 pub async fn find(registry: &dyn Registry, user: u64, id: u64) -> Result<Option<Instance>, StoreError> {
     let item = registry.get(&key(user, id)).await?;
     let instance: Option<Instance> = item.map(registry::from_item).transpose()?;
     Ok(instance.filter(|instance| instance.state == State::Live))
+}
+
+/// Changes a live instance. Doing it twice is no harm.
+async fn change(registry: &dyn Registry, instance: &Instance, change: Change) -> Result<Instance, Error> {
+    let change = change.and(Condition::Equals("state", json!(State::Live)));
+    match registry.update(&key(instance.user, instance.id), change).await? {
+        Written::Done(item) => Ok(registry::from_item(item)?),
+        Written::Refused(_) => Err(unknown(instance.id)),
+    }
+}
+
+/// Switches an instance on or off.
+pub async fn switch(registry: &dyn Registry, instance: &Instance, on: bool) -> Result<Instance, Error> {
+    change(registry, instance, Change::default().set("disabled", !on)).await
+}
+
+/// Gives an instance another element token, and with it the current token key; the old token is dead.
+pub async fn renew_token(
+    registry: &dyn Registry,
+    instance: &Instance,
+    number: KeyNumber,
+) -> Result<Instance, Error> {
+    let renewed = Change::default().set("salt", random::id()).set("token_key", number);
+    change(registry, instance, renewed).await
+}
+
+/// Counts a user's live instances, by element. It reads all of them.
+pub async fn count(registry: &dyn Registry, user: u64) -> Result<BTreeMap<String, u64>, StoreError> {
+    let (mut counts, mut last) = (BTreeMap::new(), None::<String>);
+    loop {
+        let Page { items, more } = registry.list(&partition(user), PREFIX, last.as_deref(), READ).await?;
+        last = items.last().map(|(sort, _)| sort.clone());
+        let live = items.iter().filter(|(_, item)| item.get("state") == Some(&json!(State::Live)));
+        for key in live.filter_map(|(_, item)| item.get("element")?.as_str()) {
+            *counts.entry(key.to_owned()).or_default() += 1;
+        }
+        if !more {
+            return Ok(counts);
+        }
+    }
 }
 
 /// Lists at most `limit` of a user's live instances by id, after the one with the id `after`, and

@@ -6,11 +6,13 @@
 //! |---|---|
 //! | [`element`], [`check`], [`catalogue`] | vendors as data: the descriptor's shape, what makes one wrong, finding one |
 //! | [`http`], [`wire`], [`error`] | a request in, an answer or an error out, in the contract's shape |
+//! | [`clean`] | names and URLs that people gave |
 //! | [`credentials`], [`user`], [`keys`], [`app`] | who calls, and what handlers are given |
 //! | [`oauth`] | the vendor's side: redirect URL, exchange, revocation |
 //! | [`vault`], [`registry`] | the two seams: where secrets are, where records are |
 //! | [`grant`], [`instance`], [`configuration`] | what the vault and the registry keep of an instance |
-//! | [`creation`], [`removal`] | an instance's birth and death, safe at every step |
+//! | [`redeem`], [`creation`], [`revision`], [`removal`] | an instance's birth, changes and death, safe at every step |
+//! | `lease`, `patience` | who may write to a secret now, and how long a request may try |
 //! | [`clock`], [`random`] | the time and randomness, each read in one place |
 //! | `telemetry` | what is logged and counted of a call to a vendor |
 //!
@@ -20,6 +22,7 @@
 pub mod app;
 pub mod catalogue;
 pub mod check;
+pub mod clean;
 pub mod clock;
 pub mod configuration;
 #[cfg(feature = "send")]
@@ -31,11 +34,19 @@ pub mod grant;
 pub mod http;
 pub mod instance;
 pub mod keys;
+#[cfg(feature = "send")]
+mod lease;
 pub mod oauth;
+#[cfg(feature = "send")]
+mod patience;
 pub mod random;
+#[cfg(feature = "send")]
+pub mod redeem;
 pub mod registry;
 #[cfg(feature = "send")]
 pub mod removal;
+#[cfg(feature = "send")]
+pub mod revision;
 #[cfg(feature = "send")]
 pub(crate) mod telemetry;
 #[cfg(feature = "send")]

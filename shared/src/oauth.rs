@@ -2,14 +2,19 @@
 //!
 //! Nothing here touches the vault or the registry. In the order of a grant's life:
 //! [`authorize`] makes the redirect URL, [`send`] calls an endpoint, [`exchange`] turns a code into
-//! tokens, [`answer`] reads what comes back, [`revoke`] ends the grant. [`endpoint`] fills in the
-//! parts of a URL that differ by tenant.
+//! tokens, [`refresh`] gets new ones, [`answer`] reads what comes back, [`revoke`] ends the grant.
+//! [`endpoint`] fills in the parts of a URL that differ by tenant, and [`egress`] sees to it that
+//! they lead to the public internet.
 
 pub mod answer;
 pub mod authorize;
+#[cfg(feature = "send")]
+pub mod egress;
 pub mod endpoint;
 #[cfg(feature = "send")]
 pub mod exchange;
+#[cfg(feature = "send")]
+pub mod refresh;
 #[cfg(feature = "send")]
 pub mod revoke;
 #[cfg(feature = "send")]

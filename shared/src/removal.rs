@@ -26,7 +26,7 @@ pub async fn remove(app: &App, instance: &Instance) -> Result<(), Error> {
     match app.registry.update(&key, mark).await?.proven_by("lease_owner", &owner) {
         Written::Done(_) => {}
         Written::Refused(_) => {
-            return Err(Error::NotFound(format!("No element instance found with ID {}", instance.id)));
+            return Err(instance::unknown(instance.id));
         }
     }
     if let Err(error) = forget(app, instance).await {

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::keys;
-use crate::registry::{self, Key, Registry, Written};
+use crate::random;
+use crate::registry::{self, Change, Key, Page, Registry, Written};
 
 /// A user of the deployment, as the registry keeps it: found by the fingerprint of the user's secret.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct User {
     /// The user's number.
     pub id: u64,
@@ -22,6 +23,12 @@ pub struct User {
     pub admin: bool,
     /// The fingerprint of the organization's secret.
     pub organization: String,
+    /// Whether the user is let in no more.
+    #[serde(default)]
+    pub disabled: bool,
+    /// Where hosted connect may send the user's customers back to, compared exactly.
+    #[serde(default)]
+    pub return_urls: Vec<String>,
 }
 
 impl User {
@@ -31,16 +38,105 @@ impl User {
     }
 }
 
+/// What the directory knows of a user: which item is the user's. The item itself is found by the
+/// fingerprint of the user's secret, so that a request is let in by one read.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    /// The fingerprint of the user's secret.
+    secret: String,
+    /// That of the secret before, while it may still be there.
+    former: Option<String>,
+}
+
 /// Finds the user who has this secret.
 pub async fn find(registry: &dyn Registry, user_secret: &SecretString) -> Result<Option<User>, StoreError> {
-    registry.get(&key(user_secret)).await?.map(registry::from_item).transpose()
+    read(registry, &keys::fingerprint(user_secret.expose_secret())).await
+}
+
+/// Finds a user by number.
+pub async fn numbered(registry: &dyn Registry, id: u64) -> Result<Option<User>, StoreError> {
+    match entry(registry, id).await? {
+        Some(entry) => read(registry, &entry.secret).await,
+        None => Ok(None),
+    }
+}
+
+/// Lists at most `limit` users by number, after the one with the number `after`, and tells whether there
+/// are more.
+pub async fn list(
+    registry: &dyn Registry,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<(Vec<User>, bool), StoreError> {
+    let after = after.map(sort);
+    let Page { items, more } = registry.list(DIRECTORY, "", after.as_deref(), limit).await?;
+    let entries = items.into_iter().map(|(_, item)| registry::from_item::<Entry>(item));
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
+    let users = entries.iter().map(|entry| read(registry, &entry.secret));
+    let users = futures_util::future::try_join_all(users).await?;
+    Ok((users.into_iter().flatten().collect(), more))
 }
 
 /// Adds a user. Repeating it is no error.
 pub async fn add(registry: &dyn Registry, user: &User, user_secret: &SecretString) -> Result<(), StoreError> {
-    match registry.insert(&key(user_secret), registry::to_item(user)?).await? {
-        Written::Done(_) | Written::Refused(_) => Ok(()),
+    let secret = keys::fingerprint(user_secret.expose_secret());
+    let id = match registry.insert(&key(&secret), registry::to_item(user)?).await? {
+        // Somebody else, or a request whose reply was lost, has made this user.
+        Written::Refused(Some(found)) => registry::from_item::<User>(found)?.id,
+        _ => user.id,
+    };
+    registry.insert(&place(id), registry::to_item(&Entry { secret, former: None })?).await?;
+    Ok(())
+}
+
+/// Changes a user; `None` when there is none of that number.
+pub async fn change(registry: &dyn Registry, id: u64, change: Change) -> Result<Option<User>, StoreError> {
+    let Some(entry) = entry(registry, id).await? else { return Ok(None) };
+    match registry.update(&key(&entry.secret), change).await? {
+        Written::Done(item) => Ok(Some(registry::from_item(item)?)),
+        Written::Refused(_) => Ok(None),
     }
+}
+
+/// Gives a user another secret; the one before ends. Interrupted, it can be repeated: the directory
+/// names the secret that has to go.
+pub async fn renew(registry: &dyn Registry, id: u64) -> Result<Option<(User, SecretString)>, StoreError> {
+    let Some(Entry { secret: old, former }) = entry(registry, id).await? else { return Ok(None) };
+    if let Some(former) = former {
+        registry.remove(&key(&former), vec![]).await?;
+    }
+    let Some(user) = read(registry, &old).await? else { return Ok(None) };
+    let fresh = SecretString::from(random::secret());
+    let secret = keys::fingerprint(fresh.expose_secret());
+    registry.insert(&key(&secret), registry::to_item(&user)?).await?;
+    let moved = Change::when("secret", old.clone()).set("secret", secret.clone()).set("former", old.clone());
+    match registry.update(&place(id), moved).await?.proven_by("secret", &secret) {
+        Written::Done(_) => {}
+        Written::Refused(_) => {
+            registry.remove(&key(&secret), vec![]).await?;
+            return Err(StoreError::Unavailable("the user's secret was changed meanwhile".into()));
+        }
+    }
+    registry.remove(&key(&old), vec![]).await?;
+    registry.update(&place(id), Change::when("secret", secret).remove("former")).await?;
+    Ok(Some((user, fresh)))
+}
+
+/// Removes a user; `false` when there was none.
+pub async fn remove(registry: &dyn Registry, id: u64) -> Result<bool, StoreError> {
+    let Some(entry) = entry(registry, id).await? else { return Ok(false) };
+    for secret in entry.former.iter().chain([&entry.secret]) {
+        registry.remove(&key(secret), vec![]).await?;
+    }
+    registry.remove(&place(id), vec![]).await
+}
+
+async fn entry(registry: &dyn Registry, id: u64) -> Result<Option<Entry>, StoreError> {
+    registry.get(&place(id)).await?.map(registry::from_item).transpose()
+}
+
+async fn read(registry: &dyn Registry, fingerprint: &str) -> Result<Option<User>, StoreError> {
+    registry.get(&key(fingerprint)).await?.map(registry::from_item).transpose()
 }
 
 /// Names the item that says that the deployment has had its first user.
@@ -70,6 +166,8 @@ impl FirstUser {
             last_name: "User".into(),
             admin: true,
             organization: keys::fingerprint(self.organization_secret.expose_secret()),
+            disabled: false,
+            return_urls: Vec::new(),
         };
         add(registry, &user, &self.user_secret).await?;
         let made = registry::Item::from_iter([("user".to_owned(), user.id.into())]);
@@ -84,6 +182,17 @@ impl FirstUser {
     }
 }
 
-fn key(user_secret: &SecretString) -> Key {
-    Key::new(format!("user-secret#{}", keys::fingerprint(user_secret.expose_secret())), "user")
+/// The partition of the directory.
+const DIRECTORY: &str = "users";
+
+fn place(id: u64) -> Key {
+    Key::new(DIRECTORY, sort(id))
+}
+
+fn sort(id: u64) -> String {
+    format!("{id:016}")
+}
+
+fn key(fingerprint: &str) -> Key {
+    Key::new(format!("user-secret#{fingerprint}"), "user")
 }

@@ -2,11 +2,13 @@
 
 mod element;
 mod instance;
+mod user;
 
 use serde::Serialize;
 
-pub use element::{CatalogueElement, ElementSummary};
-pub use instance::{AccessToken, InstanceBody};
+pub use element::{CatalogueElement, ElementMetadata, ElementSummary, SettingBody};
+pub use instance::{AccessToken, ConfigurationEntry, InstanceBody, InstanceCount};
+pub use user::{NewUser, ReturnUrls, UserRecord};
 
 /// The body of every error.
 #[derive(Debug, Serialize)]

@@ -66,7 +66,7 @@ async fn main() {
         println!("{function:12}{}", weight.figures().iter().zip(&ratios).map(cell).collect::<String>());
         for (name, ratio) in Weight::NAMES.iter().zip(&ratios).filter(|(_, ratio)| **ratio > limit) {
             println!("{:12}above the aim: {name} {ratio:.1} times the bare program, not {limit}", "");
-            assert!(*ratio < 2.0 * limit, "that is not noise");
+            assert!(*ratio < 3.0 * limit, "that is not noise");
         }
     }
 }

@@ -82,6 +82,7 @@ async fn another_users_instance_looks_like_one_that_does_not_exist() {
         last_name: "User".into(),
         admin: false,
         organization: valetkey::keys::fingerprint(&first.organization),
+        ..valetkey::user::User::default()
     };
     valetkey::user::add(&*broker.registry(), &user, &secret.clone().into()).await.unwrap();
     let second = tests::client::Client { user: secret, ..first.clone() };

@@ -1,6 +1,7 @@
 //! An instance is made and deleted while stores fail, replies are lost, and the process dies at every
 //! write. The stores are the embedded ones; the vendor is a server that counts its requests.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use local::store::{Database, Seal, SqliteRegistry, SqliteVault};
@@ -17,6 +18,7 @@ use valetkey::error::Error;
 use valetkey::instance::{self, Filter, Instance, State};
 use valetkey::keys::{Key, TokenKeys};
 use valetkey::oauth::send::{Limits, Sender};
+use valetkey::redeem::Proof;
 use valetkey::registry::{self, Registry};
 use valetkey::removal;
 use valetkey::user::User;
@@ -94,7 +96,7 @@ fn user() -> User {
         first_name: "U".into(),
         last_name: "V".into(),
         admin: false,
-        organization: String::new(),
+        ..User::default()
     }
 }
 
@@ -106,8 +108,8 @@ async fn create(app: &App) -> Result<Instance, Error> {
         name: "Name".into(),
         tags: vec![],
         configuration: configuration.into_iter().map(|(key, value)| (key, text(value))).collect(),
-        code: "code".to_owned().into(),
-        code_verifier: None,
+        proof: Proof::Code("code".to_owned().into(), None),
+        told: BTreeMap::new(),
     };
     creation::create(app, &user(), draft, Stopwatch::start()).await
 }

@@ -47,6 +47,11 @@ fn function(resource: &Value, resources: &Value) -> Deployed {
     }
 }
 
+/// Writes a path of the gateway for `matchit`: what takes all that follows is `{proxy+}` there.
+pub fn matched(path: &str) -> String {
+    path.replace("{proxy+}", "{*proxy}")
+}
+
 fn rights(policies: &Value) -> Vec<(String, Value)> {
     let statements = policies
         .as_sequence()

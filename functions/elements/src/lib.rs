@@ -1,4 +1,4 @@
-//! The catalogue: `GET /elements` and `GET /elements/{keyOrId}`.
+//! The catalogue: `GET /elements`, their keys, and each with its configuration and metadata.
 //!
 //! Pure: no credentials, no store, no network.
 
@@ -10,7 +10,7 @@ use valetkey::catalogue::Catalogue;
 use valetkey::element::Element;
 use valetkey::error::Error;
 use valetkey::http::{self, Call, NEXT_PAGE, RETURNED_COUNT, Route, TOTAL_COUNT};
-use valetkey::wire::CatalogueElement;
+use valetkey::wire::{CatalogueElement, ElementMetadata, SettingBody};
 
 /// What this function is given: the elements of this deployment.
 pub type App = Arc<Catalogue>;
@@ -21,6 +21,21 @@ pub const ROUTES: &[Route<App>] = &[
         method: Method::GET,
         path: "/elements",
         handle: |app, call| Box::pin(async move { list(app, call) }),
+    },
+    Route {
+        method: Method::GET,
+        path: "/elements/keys",
+        handle: |app, _| Box::pin(async move { keys(app) }),
+    },
+    Route {
+        method: Method::GET,
+        path: "/elements/{keyOrId}/configuration",
+        handle: |app, call| Box::pin(async move { configuration(app, call) }),
+    },
+    Route {
+        method: Method::GET,
+        path: "/elements/{keyOrId}/metadata",
+        handle: |app, call| Box::pin(async move { metadata(app, call) }),
     },
     Route {
         method: Method::GET,
@@ -52,6 +67,19 @@ fn list(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {
         headers.insert(NEXT_PAGE, http::header(&rest[size - 1].identity.key));
     }
     Ok(response)
+}
+
+fn keys(catalogue: &App) -> Result<Response<Body>, Error> {
+    let keys: Vec<_> = catalogue.elements().into_iter().map(|element| &element.identity.key).collect();
+    http::json(&keys)
+}
+
+fn configuration(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {
+    http::json(&SettingBody::all(catalogue.element(call.parameter("keyOrId"))?))
+}
+
+fn metadata(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {
+    http::json(&ElementMetadata::new(catalogue.element(call.parameter("keyOrId"))?))
 }
 
 fn one(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {

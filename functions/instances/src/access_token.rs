@@ -8,13 +8,8 @@ use valetkey::http::{self, Call};
 use valetkey::instance::{self, Instance};
 use valetkey::wire::AccessToken;
 
-pub(crate) async fn of_id(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let (_, instance) = app.instance(call, call.parameter("id")).await?;
-    answer(app, &instance).await
-}
-
-pub(crate) async fn of_token(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let (_, instance) = app.token_instance(call).await?;
+pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
+    let (_, instance) = app.instance(call).await?;
     answer(app, &instance).await
 }
 

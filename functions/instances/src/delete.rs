@@ -7,7 +7,7 @@ use valetkey::http::{self, Call};
 use valetkey::removal;
 
 pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let (_, instance) = app.instance(call, call.parameter("id")).await?;
+    let (_, instance) = app.instance(call).await?;
     removal::remove(app, &instance).await?;
     Ok(http::empty())
 }

@@ -1,22 +1,21 @@
-//! Reads the body of `POST /instances`: sloppy where clients are, clear about what is missing.
+//! Reads the bodies that make and change instances: sloppy where clients are, clear about what is missing.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use valetkey::catalogue::Catalogue;
+use valetkey::clean::line;
 use valetkey::configuration::{self, Given};
 use valetkey::creation::Draft;
 use valetkey::element::Element;
 use valetkey::error::Error;
 use valetkey::http;
 use valetkey::oauth::VendorError;
+use valetkey::redeem::Proof;
+use valetkey::revision::Revision;
 
 /// The answer to a body without a code, in the platform's words.
 const NO_CODE: &str = "You must provide an OAuth code in order to create an instance of this element";
-
-/// The longest name or tag, in characters.
-const LONGEST_NAME: usize = 255;
-
-/// The longest name or tag before it is cleaned, in bytes.
-const LONGEST_WRITTEN: usize = 4_096;
 
 /// The most tags of an instance.
 const MOST_TAGS: usize = 50;
@@ -32,7 +31,7 @@ pub(crate) fn read<'a>(
     body: &Map<String, Value>,
 ) -> Result<Draft<'a>, Error> {
     let provider = object(body, "providerData")?;
-    let code = text(provider.get("code")).filter(|code| !code.trim().is_empty());
+    let code = code(&provider);
     let Some(element) = element(catalogue, key_or_id, body)? else {
         let missing =
             "Name the element: element.key or element.id in the body, or POST /elements/{keyOrId}/instances";
@@ -44,23 +43,81 @@ pub(crate) fn read<'a>(
     };
     element.oauth2()?;
     denied(&provider)?;
-    let code = code.ok_or_else(|| Error::Invalid(NO_CODE.into()))?;
+    let imports = text(body.get("externalAuthentication")).is_some_and(|how| how == "initial");
+    if code.is_none() && !imports {
+        return Err(Error::Invalid(NO_CODE.into()));
+    }
     let configuration = given(element, &object(body, "configuration")?)?;
-    let missing = configuration::missing(element, &configuration);
+    let mut missing = configuration::missing(element, &configuration);
+    if imports {
+        // Nobody was sent anywhere, so there is no callback to name.
+        missing.retain(|key| *key != configuration::REDIRECT_URI);
+    }
     if !missing.is_empty() {
         return Err(Error::Invalid(format!("Missing configuration: {}", missing.join(", "))));
     }
-    let name = name(body.get("name"), "name")?.unwrap_or_else(|| element.identity.name.clone());
+    let proof = match code {
+        Some(code) => code,
+        None => brought(&configuration)?,
+    };
+    let name = line(body.get("name"), "name")?.unwrap_or_else(|| element.identity.name.clone());
     let tags = tags(body.get("tags"))?.unwrap_or_else(|| vec![name.clone()]);
-    let code_verifier = text(provider.get("code_verifier").or(provider.get("codeVerifier")));
-    Ok(Draft {
-        element,
-        name,
-        tags,
+    Ok(Draft { element, name, tags, configuration, proof, told: told(element, &provider)? })
+}
+
+/// Reads the body of `PUT` (`whole`) or `PATCH` into a change of an instance of that element.
+pub(crate) fn revision(element: &Element, body: &Map<String, Value>, whole: bool) -> Result<Revision, Error> {
+    let provider = object(body, "providerData")?;
+    denied(&provider)?;
+    let configuration = match body.get("configuration") {
+        None | Some(Value::Null) => None,
+        Some(_) => Some(given(element, &object(body, "configuration")?)?),
+    };
+    Ok(Revision {
+        name: line(body.get("name"), "name")?,
+        tags: tags(body.get("tags"))?,
         configuration,
-        code: code.into(),
-        code_verifier: code_verifier.filter(|verifier| !verifier.is_empty()).map(Into::into),
+        whole,
+        proof: code(&provider),
+        told: told(element, &provider)?,
     })
+}
+
+/// Refuses a request that wants to authenticate again and has nothing to do it with.
+pub(crate) fn require_code(revision: &Revision) -> Result<(), Error> {
+    if revision.proof.is_some() { Ok(()) } else { Err(Error::Invalid(NO_CODE.into())) }
+}
+
+/// Reads the code, and the code verifier of a caller who keeps it.
+fn code(provider: &Map<String, Value>) -> Option<Proof> {
+    let code = text(provider.get("code")).filter(|code| !code.trim().is_empty())?;
+    let verifier = text(provider.get("code_verifier").or(provider.get("codeVerifier")));
+    Some(Proof::Code(code.into(), verifier.filter(|verifier| !verifier.is_empty()).map(Into::into)))
+}
+
+/// Takes the tokens of an existing grant out of the configuration.
+fn brought(configuration: &Given) -> Result<Proof, Error> {
+    let token = |key| Some(configuration::text(configuration, key)).filter(|text| !text.trim().is_empty());
+    let refresh_token = token(configuration::REFRESH_TOKEN).map(|token| Proof::RefreshToken(token.into()));
+    let access_token = || token(configuration::ACCESS_TOKEN).map(|token| Proof::AccessToken(token.into()));
+    refresh_token.or_else(access_token).ok_or_else(|| {
+        Error::Invalid(format!(
+            "To import a grant send {} in the configuration (or {}, where the vendor has no refresh tokens)",
+            configuration::REFRESH_TOKEN,
+            configuration::ACCESS_TOKEN
+        ))
+    })
+}
+
+/// Takes what the element wants to keep of the vendor's callback.
+fn told(element: &Element, provider: &Map<String, Value>) -> Result<BTreeMap<String, String>, Error> {
+    let mut told = BTreeMap::new();
+    for (parameter, key) in element.oauth2.iter().flat_map(|oauth2| &oauth2.callback) {
+        if let Some(value) = line(provider.get(parameter), parameter)? {
+            told.insert(key.clone(), value);
+        }
+    }
+    Ok(told)
 }
 
 fn element<'a>(
@@ -140,40 +197,7 @@ fn tags(value: Option<&Value>) -> Result<Option<Vec<String>>, Error> {
     if tags.len() > MOST_TAGS {
         return Err(Error::Invalid(format!("`tags` must be at most {MOST_TAGS}, not {}", tags.len())));
     }
-    tags.iter().filter_map(|tag| name(Some(tag), "tags").transpose()).collect::<Result<_, _>>().map(Some)
-}
-
-/// Cleans a name or a tag of HTML tags and control characters; nothing is left when it is empty.
-fn name(value: Option<&Value>, field: &str) -> Result<Option<String>, Error> {
-    let written = match value {
-        None | Some(Value::Null) => return Ok(None),
-        value => text(value).ok_or_else(|| Error::Invalid(format!("`{field}` must be text")))?,
-    };
-    if written.len() > LONGEST_WRITTEN {
-        return Err(Error::Invalid(format!("`{field}` must be at most {LONGEST_NAME} characters long")));
-    }
-    let clean = without_tags(written.chars().filter(|c| !c.is_control()).collect());
-    let clean = clean.trim();
-    if clean.chars().count() > LONGEST_NAME {
-        return Err(Error::Invalid(format!("`{field}` must be at most {LONGEST_NAME} characters long")));
-    }
-    Ok(Some(clean.to_owned()).filter(|clean| !clean.is_empty()))
-}
-
-/// Drops HTML tags until none is left, since dropping one may join the halves of another.
-fn without_tags(mut text: String) -> String {
-    while let Some((start, end)) = tag(&text) {
-        text.replace_range(start..end, "");
-    }
-    text
-}
-
-fn tag(text: &str) -> Option<(usize, usize)> {
-    let opens =
-        |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'));
-    let start = text.match_indices('<').map(|(at, _)| at).find(|at| opens(&text[at + 1..]))?;
-    let end = text[start..].find('>').map_or(text.len(), |length| start + length + 1);
-    Some((start, end))
+    tags.iter().filter_map(|tag| line(Some(tag), "tags").transpose()).collect::<Result<_, _>>().map(Some)
 }
 
 #[cfg(test)]

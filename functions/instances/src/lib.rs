@@ -1,47 +1,68 @@
-//! Instances: made from a code, listed, shown, deleted, and asked for their access token.
+//! Instances: made from a code, listed, shown, changed, deleted, and asked for their access token.
+//!
+//! What is about one instance is answered below `/instances/{id}`, below
+//! `/elements/{keyOrId}/instances/{id}`, and, for whoever shows the instance's token, below `/instances`.
 
 mod access_token;
+mod configuration;
+mod count;
 mod create;
 mod delete;
 mod draft;
+mod enabled;
 mod list;
+mod revise;
 mod show;
+mod token;
 
 use lambda_http::http::Method;
 use valetkey::app::App;
 use valetkey::http::Route;
 
+/// Writes a route: method, path, and the function that answers it.
+macro_rules! route {
+    ($method:ident $path:expr, $handle:path) => {
+        Route { method: Method::$method, path: $path, handle: |app, call| Box::pin($handle(app, call)) }
+    };
+}
+
 /// The routes that this function answers.
 pub const ROUTES: &[Route<App>] = &[
-    Route {
-        method: Method::POST,
-        path: "/instances",
-        handle: |app, call| Box::pin(create::handle(app, call)),
-    },
-    Route {
-        method: Method::POST,
-        path: "/elements/{keyOrId}/instances",
-        handle: |app, call| Box::pin(create::handle(app, call)),
-    },
-    Route { method: Method::GET, path: "/instances", handle: |app, call| Box::pin(list::handle(app, call)) },
-    Route {
-        method: Method::GET,
-        path: "/instances/{id}",
-        handle: |app, call| Box::pin(show::handle(app, call)),
-    },
-    Route {
-        method: Method::DELETE,
-        path: "/instances/{id}",
-        handle: |app, call| Box::pin(delete::handle(app, call)),
-    },
-    Route {
-        method: Method::GET,
-        path: "/instances/{id}/access-token",
-        handle: |app, call| Box::pin(access_token::of_id(app, call)),
-    },
-    Route {
-        method: Method::GET,
-        path: "/instances/access-token",
-        handle: |app, call| Box::pin(access_token::of_token(app, call)),
-    },
+    route!(POST "/instances", create::handle),
+    route!(POST "/elements/{keyOrId}/instances", create::handle),
+    route!(GET "/instances", list::handle),
+    route!(GET "/elements/{keyOrId}/instances", list::handle),
+    route!(GET "/instances/count", count::handle),
+    route!(GET "/instances/{id}", show::handle),
+    route!(GET "/elements/{keyOrId}/instances/{id}", show::handle),
+    route!(PUT "/instances", revise::put),
+    route!(PUT "/instances/{id}", revise::put),
+    route!(PUT "/elements/{keyOrId}/instances/{id}", revise::put),
+    route!(PATCH "/instances", revise::patch),
+    route!(PATCH "/instances/{id}", revise::patch),
+    route!(PATCH "/elements/{keyOrId}/instances/{id}", revise::patch),
+    route!(DELETE "/instances", delete::handle),
+    route!(DELETE "/instances/{id}", delete::handle),
+    route!(DELETE "/elements/{keyOrId}/instances/{id}", delete::handle),
+    route!(GET "/instances/configuration", configuration::list),
+    route!(GET "/instances/{id}/configuration", configuration::list),
+    route!(GET "/elements/{keyOrId}/instances/{id}/configuration", configuration::list),
+    route!(GET "/instances/configuration/{configurationId}", configuration::show),
+    route!(GET "/instances/{id}/configuration/{configurationId}", configuration::show),
+    route!(GET "/elements/{keyOrId}/instances/{id}/configuration/{configurationId}", configuration::show),
+    route!(PATCH "/instances/configuration/{configurationId}", configuration::patch),
+    route!(PATCH "/instances/{id}/configuration/{configurationId}", configuration::patch),
+    route!(PATCH "/elements/{keyOrId}/instances/{id}/configuration/{configurationId}", configuration::patch),
+    route!(PUT "/instances/enabled", enabled::put),
+    route!(PUT "/instances/{id}/enabled", enabled::put),
+    route!(PUT "/elements/{keyOrId}/instances/{id}/enabled", enabled::put),
+    route!(DELETE "/instances/enabled", enabled::delete),
+    route!(DELETE "/instances/{id}/enabled", enabled::delete),
+    route!(DELETE "/elements/{keyOrId}/instances/{id}/enabled", enabled::delete),
+    route!(GET "/instances/access-token", access_token::handle),
+    route!(GET "/instances/{id}/access-token", access_token::handle),
+    route!(GET "/elements/{keyOrId}/instances/{id}/access-token", access_token::handle),
+    route!(POST "/instances/token", token::handle),
+    route!(POST "/instances/{id}/token", token::handle),
+    route!(POST "/elements/{keyOrId}/instances/{id}/token", token::handle),
 ];

@@ -1,4 +1,4 @@
-//! `GET /instances`: the calling user's instances, by id.
+//! `GET /instances` and `GET /elements/{keyOrId}/instances`: the calling user's instances, by id.
 
 use lambda_http::{Body, Response};
 use valetkey::app::App;
@@ -9,7 +9,14 @@ use valetkey::wire::InstanceBody;
 
 pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
     let user = app.caller(call).await?.user;
-    let filter = Filter { tags: tags(call), search: call.query("searchText").map(str::to_owned) };
+    let key_or_id = Some(call.parameter("keyOrId")).filter(|given| !given.is_empty());
+    let filter = Filter {
+        tags: tags(call),
+        search: call.query("searchText").map(str::to_owned),
+        element: key_or_id
+            .map(|given| app.catalogue.element(given).map(|found| found.identity.key.clone()))
+            .transpose()?,
+    };
     let after = call.query("nextPage").map(next_page).transpose()?;
     let (found, more) = instance::list(&*app.registry, user.id, &filter, after, call.page_size()?).await?;
     let Some(last) = found.last() else {

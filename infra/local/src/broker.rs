@@ -12,7 +12,9 @@ use valetkey::http::Router;
 /// Every function, each with its own routes and what it is given.
 pub struct Broker {
     oauth_url: (Router<OAuthUrl>, OAuthUrl),
-    instances: (Router<App>, App),
+    instances: Router<App>,
+    users: Router<App>,
+    app: App,
     elements: (Router<Elements>, Elements),
 }
 
@@ -23,7 +25,9 @@ impl Broker {
         let oauth_url = OAuthUrl { catalogue: Arc::clone(&catalogue), pkce_key: app.pkce_key.clone() };
         Self {
             oauth_url: (Router::new(oauth_url::ROUTES), oauth_url),
-            instances: (Router::new(instances::ROUTES), app),
+            instances: Router::new(instances::ROUTES),
+            users: Router::new(users::ROUTES),
+            app,
             elements: (Router::new(elements::ROUTES), catalogue),
         }
     }
@@ -33,8 +37,10 @@ impl Broker {
         let path = request.uri().path();
         if self.oauth_url.0.knows(path) {
             self.oauth_url.0.answer(&self.oauth_url.1, request).await
-        } else if self.instances.0.knows(path) {
-            self.instances.0.answer(&self.instances.1, request).await
+        } else if self.instances.knows(path) {
+            self.instances.answer(&self.app, request).await
+        } else if self.users.knows(path) {
+            self.users.answer(&self.app, request).await
         } else {
             self.elements.0.answer(&self.elements.1, request).await
         }

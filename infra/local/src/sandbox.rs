@@ -12,7 +12,9 @@ mod token;
 use axum::Router;
 use axum::routing::{get, post};
 use valetkey::clock::Clock;
-use valetkey::element::{ClientAuthentication, Element, Encoding, Endpoint, Revoke, RevokedToken};
+use valetkey::element::{
+    ClientAuthentication, Element, Encoding, Endpoint, Revoke, RevokeMethod, RevokedBy, RevokedToken,
+};
 
 use crate::options::Habits;
 pub use ledger::Ledger;
@@ -71,6 +73,8 @@ pub fn stand_in(element: &Element, base: &str) -> Option<Element> {
             encoding: Encoding::Form,
             extra: std::collections::BTreeMap::new(),
         },
+        method: RevokeMethod::default(),
+        by: RevokedBy::default(),
         token: RevokedToken::RefreshToken,
     });
     if let Some(api) = &mut element.api {

@@ -1,5 +1,7 @@
 //! Reads what a token endpoint answers (RFC 6749 sections 5.1 and 5.2), as the descriptor allows.
 
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
@@ -10,6 +12,9 @@ use crate::grant::Tokens;
 
 /// The longest lifetime that is believed, in seconds: ten years.
 const LONGEST: u32 = 10 * 365 * 86_400;
+
+/// The longest member that is kept, in bytes.
+const LONGEST_KEPT: usize = 1_000;
 
 /// How long to wait when a busy vendor does not say, in seconds.
 const USUAL_WAIT: u64 = 5;
@@ -30,37 +35,56 @@ pub struct Raw {
     pub confided: Vec<SecretString>,
 }
 
+/// What a token endpoint granted.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    /// The tokens.
+    pub tokens: Tokens,
+    /// What else the answer told, by configuration key.
+    pub told: BTreeMap<String, String>,
+}
+
 /// Reads the tokens out of an answer that came at `now`.
-pub fn tokens(raw: &Raw, oauth2: &OAuth2, now: Timestamp) -> Result<Tokens, VendorError> {
+pub fn tokens(raw: &Raw, oauth2: &OAuth2, now: Timestamp) -> Result<Granted, VendorError> {
     let quirks = &oauth2.answer;
-    let members = granted(raw, oauth2)?;
-    let members = match &quirks.envelope {
-        None => &members,
-        Some(name) => members
-            .get(name)
-            .and_then(Value::as_object)
-            .ok_or_else(|| VendorError::Malformed(format!("it has no object `{name}`")))?,
-    };
+    let all = granted(raw, oauth2)?;
+    // A refresh may be answered without the envelope.
+    let envelope = quirks.envelope.as_ref().and_then(|name| all.get(name)?.as_object());
+    let members = envelope.unwrap_or(&all);
     let access_token = text(members, "access_token")
         .ok_or_else(|| VendorError::Malformed("it has no `access_token`".into()))?;
     let token_type = text(members, "token_type").unwrap_or_else(|| "Bearer".into());
-    if !token_type.eq_ignore_ascii_case("bearer") {
+    let bearer = |known: &str| token_type.eq_ignore_ascii_case(known);
+    if !bearer("bearer") && !quirks.token_types.iter().any(|known| bearer(known)) {
         return Err(VendorError::Malformed("its token_type is not bearer".into()));
     }
-    Ok(Tokens {
+    let tokens = Tokens {
         access_token: access_token.into(),
         token_type,
         issued: now,
         expires: lifetime(members.get("expires_in"), quirks).map(|seconds| now + seconds),
         refresh_token: text(members, "refresh_token").map(SecretString::from),
-        scope: scope(members.get("scope")),
-    })
+        scope: scope(members.get("scope").or_else(|| members.get("scopes"))),
+    };
+    let kept = |(path, key): (&String, &String)| Some((key.clone(), member(&all, path)?));
+    Ok(Granted { tokens, told: quirks.keep.iter().filter_map(kept).collect() })
+}
+
+/// Finds a member by its path, as text of a bearable length.
+fn member(members: &Map<String, Value>, path: &str) -> Option<String> {
+    let mut names = path.split('.');
+    let first = members.get(names.next()?)?;
+    let text = crate::http::text(names.try_fold(first, |value, name| value.get(name))?)?;
+    (text.len() <= LONGEST_KEPT).then_some(text)
 }
 
 /// Reads an answer to a request that grants nothing, such as a revocation.
 pub fn done(raw: &Raw, oauth2: &OAuth2) -> Result<(), VendorError> {
     match raw.status {
-        200..=299 => Ok(()),
+        200..=299 => match members(raw, false) {
+            Some(members) if text(&members, "error").is_some() => Err(refused(raw, &members, oauth2)),
+            _ => Ok(()),
+        },
         _ => Err(failure(raw, &members(raw, true).unwrap_or_default(), oauth2)),
     }
 }
@@ -184,7 +208,8 @@ mod tests {
     }
 
     fn read_with(status: u16, body: &str, quirks: &Answer) -> Result<Tokens, VendorError> {
-        tokens(&raw(status, body), &OAuth2 { answer: quirks.clone(), ..keap() }, 1_000)
+        let oauth2 = OAuth2 { answer: quirks.clone(), ..keap() };
+        tokens(&raw(status, body), &oauth2, 1_000).map(|granted| granted.tokens)
     }
 
     fn read(status: u16, body: &str) -> Result<Tokens, VendorError> {

@@ -35,6 +35,7 @@ pub fn url(oauth2: &OAuth2, url: &str, request: &Request<'_>) -> String {
     let mut out = url.to_owned();
     let mut glue = if url.contains('?') { '&' } else { '?' };
     for (name, value) in ordered(oauth2, parameters(oauth2, request)) {
+        let name = if name == "scope" { oauth2.authorize.scope_parameter.clone() } else { name };
         out.push(glue);
         out.extend(utf8_percent_encode(&name, &QUERY));
         out.push('=');

@@ -3,11 +3,10 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::VendorError;
-use super::answer;
+use super::answer::{self, Granted};
 use super::send::{Client, Sender};
 use crate::clock::Clock;
 use crate::element::OAuth2;
-use crate::grant::Tokens;
 
 /// What is exchanged, and by whom.
 pub struct Code<'a> {
@@ -29,7 +28,7 @@ pub async fn exchange(
     url: &str,
     code: &Code<'_>,
     clock: &Clock,
-) -> Result<Tokens, VendorError> {
+) -> Result<Granted, VendorError> {
     let mut parameters = vec![
         ("grant_type", "authorization_code"),
         ("code", code.code.expose_secret()),

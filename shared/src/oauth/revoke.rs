@@ -1,11 +1,12 @@
 //! The revocation: a grant ends at the vendor too (RFC 7009).
 
+use reqwest::Method;
 use secrecy::ExposeSecret;
 
 use super::VendorError;
 use super::answer;
 use super::send::{Client, Sender};
-use crate::element::{OAuth2, Revoke, RevokedToken};
+use crate::element::{OAuth2, Revoke, RevokeMethod, RevokedBy, RevokedToken};
 use crate::grant::Tokens;
 
 /// Revokes a grant at the revocation endpoint `url`.
@@ -21,6 +22,16 @@ pub async fn revoke(
         (RevokedToken::RefreshToken, Some(refresh_token)) => (refresh_token, "refresh_token"),
         _ => (&tokens.access_token, "access_token"),
     };
-    let parameters = vec![("token", token.expose_secret()), ("token_type_hint", hint)];
-    answer::done(&sender.send(&revoke.endpoint, url, client, parameters).await?, oauth2)
+    let method = match revoke.method {
+        RevokeMethod::Post => Method::POST,
+        RevokeMethod::Delete => Method::DELETE,
+    };
+    let raw = match revoke.by {
+        RevokedBy::Parameter => {
+            let parameters = vec![("token", token.expose_secret()), ("token_type_hint", hint)];
+            sender.request(method, &revoke.endpoint, url, client, parameters, None).await
+        }
+        RevokedBy::Bearer => sender.request(method, &revoke.endpoint, url, client, vec![], Some(token)).await,
+    };
+    answer::done(&raw?, oauth2)
 }

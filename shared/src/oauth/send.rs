@@ -1,17 +1,19 @@
 //! Sends a request to a vendor's endpoint: one client, built once, that follows nothing, repeats
 //! nothing and reads no more than it must.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use form_urlencoded::Serializer;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::redirect;
+use reqwest::{Method, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::VendorError;
 use super::answer::Raw;
+use super::egress::{self, Guard, Lookup};
 use crate::element::{ClientAuthentication, Encoding, Endpoint};
 use crate::tls::{self, BuildError};
 
@@ -48,7 +50,10 @@ pub struct Client<'a> {
 /// What sends requests to vendors.
 #[derive(Debug, Clone)]
 pub struct Sender {
-    http: reqwest::Client,
+    /// Goes where a descriptor says.
+    fixed: reqwest::Client,
+    /// Goes where a caller has a say, and only to public addresses.
+    guarded: reqwest::Client,
     longest_body: usize,
 }
 
@@ -56,30 +61,55 @@ impl Sender {
     /// Builds the client: a fresh connection for every call, since one gone stale in a frozen function
     /// would leave in doubt whether a request had arrived.
     pub fn new(limits: Limits) -> Result<Self, BuildError> {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::client()?)
-            .user_agent(concat!("valetkey/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .pool_max_idle_per_host(0)
-            .connect_timeout(limits.connect)
-            .timeout(limits.total)
-            .build()
-            .map_err(|error| BuildError::new(&error))?;
-        Ok(Self { http, longest_body: limits.body })
+        Self::with(limits, egress::system())
     }
 
-    /// Sends `parameters` to the endpoint at `url`, as `client`.
+    /// Builds the client over another look-up of host names.
+    pub fn with(limits: Limits, lookup: Lookup) -> Result<Self, BuildError> {
+        let tls = tls::client()?;
+        let client = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .user_agent(concat!("valetkey/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .no_proxy()
+                .pool_max_idle_per_host(0)
+                .connect_timeout(limits.connect)
+                .timeout(limits.total)
+        };
+        let build = |client: reqwest::ClientBuilder| client.build().map_err(|error| BuildError::new(&error));
+        Ok(Self {
+            fixed: build(client())?,
+            guarded: build(client().dns_resolver(Arc::new(Guard(lookup))))?,
+            longest_body: limits.body,
+        })
+    }
+
+    /// Posts `parameters` to the endpoint at `url`, as `client`.
     pub(super) async fn send(
         &self,
         endpoint: &Endpoint,
         url: &str,
         client: Client<'_>,
+        parameters: Vec<(&str, &str)>,
+    ) -> Result<Raw, VendorError> {
+        self.request(Method::POST, endpoint, url, client, parameters, None).await
+    }
+
+    /// Sends `parameters` to the endpoint at `url`, as `client` or as the bearer of a token.
+    pub(super) async fn request(
+        &self,
+        method: Method,
+        endpoint: &Endpoint,
+        url: &str,
+        client: Client<'_>,
         mut parameters: Vec<(&str, &str)>,
+        bearer: Option<&SecretString>,
     ) -> Result<Raw, VendorError> {
         parameters.extend(endpoint.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let request = self.http.post(url).header(ACCEPT, "application/json");
+        let http = if has_free_host(endpoint) { &self.guarded } else { &self.fixed };
+        let request = http.request(method, url).header(ACCEPT, "application/json");
         let request = match endpoint.client_authentication {
             ClientAuthentication::ClientSecretBasic => request.header(AUTHORIZATION, basic(client)),
             ClientAuthentication::ClientSecretPost => {
@@ -87,12 +117,28 @@ impl Sender {
                 parameters.push(("client_secret", client.secret.expose_secret()));
                 request
             }
+            ClientAuthentication::None => request,
         };
-        let confided = confided(&parameters, client);
-        let (kind, body) = encode(endpoint.encoding, &parameters);
-        let response = request.header(CONTENT_TYPE, kind).body(body).send().await.map_err(failed)?;
+        let request = match bearer {
+            Some(token) => request.bearer_auth(token.expose_secret()),
+            None => request,
+        };
+        let mut confided = confided(&parameters, client);
+        confided.extend(bearer.cloned());
+        let request = if parameters.is_empty() {
+            request
+        } else {
+            let (kind, body) = encode(endpoint.encoding, &parameters);
+            request.header(CONTENT_TYPE, kind).body(body)
+        };
+        let response = request.send().await.map_err(failed)?;
         read(response, self.longest_body, confided).await
     }
+}
+
+/// Tells whether a caller has a say in an endpoint's host.
+fn has_free_host(endpoint: &Endpoint) -> bool {
+    endpoint.url.contains("://{")
 }
 
 /// Collects what the vendor must not repeat: every parameter but those that are no secret. One that is

@@ -126,12 +126,18 @@ impl<'a> CatalogueElement<'a> {
     }
 }
 
+impl Setting {
+    /// Its id: the element's id, then the setting's number, which is never given to another.
+    pub(crate) fn wire_id(&self, element: &Element) -> u64 {
+        u64::from(element.identity.id) * 1_000 + u64::from(self.number)
+    }
+}
+
 /// One entry of an element's configuration.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "the platform's shape")]
-struct SettingBody<'a> {
-    /// The element's id, then the setting's number, which is never given to another.
+pub struct SettingBody<'a> {
     id: u64,
     name: &'a str,
     key: &'a str,
@@ -151,9 +157,10 @@ struct SettingBody<'a> {
 }
 
 impl<'a> SettingBody<'a> {
-    fn all(element: &'a Element) -> Vec<Self> {
+    /// Shows all of an element.
+    pub fn all(element: &'a Element) -> Vec<Self> {
         let body = |(position, setting): (usize, &'a Setting)| Self {
-            id: u64::from(element.identity.id) * 1_000 + u64::from(setting.number),
+            id: setting.wire_id(element),
             name: &setting.name,
             key: &setting.key,
             description: &setting.description,
@@ -169,6 +176,41 @@ impl<'a> SettingBody<'a> {
             required: setting.required,
         };
         element.configuration.iter().enumerate().map(body).collect()
+    }
+}
+
+/// What an element can do, beyond its configuration.
+#[derive(Debug, Serialize)]
+pub struct ElementMetadata<'a> {
+    id: u32,
+    key: &'a str,
+    name: &'a str,
+    description: &'a str,
+    hub: &'a str,
+    events: Events,
+    authentication: Authentication,
+}
+
+/// Events of the vendor are not passed on.
+#[derive(Debug, Serialize)]
+struct Events {
+    supported: bool,
+    methods: [Value; 0],
+}
+
+impl<'a> ElementMetadata<'a> {
+    /// Shows an element's.
+    pub fn new(element: &'a Element) -> Self {
+        let summary = ElementSummary::new(element);
+        Self {
+            id: summary.id,
+            key: summary.key,
+            name: summary.name,
+            description: summary.description,
+            hub: summary.hub,
+            events: Events { supported: false, methods: [] },
+            authentication: summary.authentication,
+        }
     }
 }
 

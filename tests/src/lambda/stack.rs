@@ -107,7 +107,7 @@ impl Stack {
                 if path.is_empty() {
                     rest = Some(Arc::clone(&function));
                 } else {
-                    paths.insert(path, Arc::clone(&function)).unwrap();
+                    paths.insert(template::matched(&path), Arc::clone(&function)).unwrap();
                 }
             }
             functions.insert(deployed.binary, function);

@@ -1,0 +1,56 @@
+//! Reads the bodies that make and change users.
+
+use serde_json::{Map, Value};
+use valetkey::clean::{self, line};
+use valetkey::error::Error;
+
+/// The most return URLs of a user.
+const MOST_RETURN_URLS: usize = 50;
+
+/// The longest address (RFC 5321 section 4.5.3.1), in bytes.
+const LONGEST_ADDRESS: usize = 254;
+
+/// The longest return URL, in bytes.
+const LONGEST_URL: usize = 2_000;
+
+/// Reads `emailAddress`; `None` when it is not given.
+pub(crate) fn email_address(body: &Map<String, Value>) -> Result<Option<String>, Error> {
+    let Some(address) = line(body.get("emailAddress"), "emailAddress")? else { return Ok(None) };
+    let (name, host) = address.rsplit_once('@').unwrap_or_default();
+    if name.is_empty() || host.is_empty() || address.contains(' ') || address.len() > LONGEST_ADDRESS {
+        return Err(Error::Invalid(format!("`emailAddress` must be an e-mail address, not {address:?}")));
+    }
+    Ok(Some(address))
+}
+
+/// Reads a truth value, also as text.
+pub(crate) fn truth(body: &Map<String, Value>, name: &str) -> Result<Option<bool>, Error> {
+    match body.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(truth)) => Ok(Some(*truth)),
+        Some(Value::String(text)) if text == "true" || text == "false" => Ok(Some(text == "true")),
+        Some(_) => Err(Error::Invalid(format!("`{name}` must be true or false"))),
+    }
+}
+
+/// Reads `returnUrls`, each as strictly as a redirect URI.
+pub(crate) fn return_urls(body: &Map<String, Value>) -> Result<Vec<String>, Error> {
+    let Some(Value::Array(given)) = body.get("returnUrls") else {
+        return Err(Error::Invalid("`returnUrls` must be an array of URLs".into()));
+    };
+    if given.len() > MOST_RETURN_URLS {
+        return Err(Error::Invalid(format!(
+            "`returnUrls` must be at most {MOST_RETURN_URLS}, not {}",
+            given.len()
+        )));
+    }
+    given.iter().map(return_url).collect()
+}
+
+fn return_url(given: &Value) -> Result<String, Error> {
+    let url = given.as_str().ok_or_else(|| Error::Invalid("`returnUrls` must be an array of URLs".into()))?;
+    if url.len() > LONGEST_URL {
+        return Err(Error::Invalid(format!("a return URL must be at most {LONGEST_URL} bytes long")));
+    }
+    clean::redirect_uri("a return URL", url).map(str::to_owned)
+}

@@ -1,0 +1,21 @@
+//! `GET /users`: all users, by number.
+
+use lambda_http::{Body, Response};
+use valetkey::app::App;
+use valetkey::error::Error;
+use valetkey::http::{self, Call, NEXT_PAGE, RETURNED_COUNT};
+use valetkey::user;
+use valetkey::wire::UserRecord;
+
+pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
+    app.admin(call).await?;
+    let refuse = |_| Error::Invalid("nextPage must be what Elements-Next-Page-Token said".into());
+    let after = call.query("nextPage").map(|given| given.parse().map_err(refuse)).transpose()?;
+    let (users, more) = user::list(&*app.registry, after, call.page_size()?).await?;
+    let mut response = http::json(&users.iter().map(UserRecord::new).collect::<Vec<_>>())?;
+    response.headers_mut().insert(RETURNED_COUNT, users.len().into());
+    if let (true, Some(last)) = (more, users.last()) {
+        response.headers_mut().insert(NEXT_PAGE, last.id.into());
+    }
+    Ok(response)
+}

@@ -1,0 +1,9 @@
+//! The Lambda binary of the users.
+
+use aws::StartError;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), StartError> {
+    aws::lambda::log();
+    aws::serve(users::ROUTES, aws::deployment::app().await?).await
+}

@@ -1,0 +1,27 @@
+//! The refresh request: a refresh token becomes new tokens (RFC 6749 section 6).
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::VendorError;
+use super::answer::{self, Granted};
+use super::send::{Client, Sender};
+use crate::clock::Clock;
+use crate::element::{OAuth2, Refresh};
+
+/// Asks the token endpoint `url` for new tokens. An answer without a refresh token keeps the old one. A
+/// vendor that rotates has spent `refresh_token` when this fails in doubt.
+pub async fn refresh(
+    sender: &Sender,
+    oauth2: &OAuth2,
+    refresh: &Refresh,
+    url: &str,
+    refresh_token: &SecretString,
+    client: Client<'_>,
+    clock: &Clock,
+) -> Result<Granted, VendorError> {
+    let parameters = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
+    let raw = sender.send(&refresh.endpoint, url, client, parameters).await?;
+    let mut granted = answer::tokens(&raw, oauth2, clock.now())?;
+    granted.tokens.refresh_token.get_or_insert_with(|| refresh_token.clone());
+    Ok(granted)
+}

@@ -1,0 +1,220 @@
+//! A change of an instance: its name, tags and configuration, and a new consent in the place of the old.
+//!
+//! What is open is changed in the record alone. What is secret, and a new code, goes through the lease: the
+//! next version is stored in the vault under the holder's id, and then the record names it. A death between
+//! the two leaves the lease, and whoever takes it over finds the version.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::clock::Stopwatch;
+use crate::configuration::{self, Given, MASK, Split};
+
+use crate::element::Element;
+use crate::error::{Error, StoreError};
+use crate::grant::Grant;
+use crate::instance::{self, Instance, State};
+use crate::lease::{self, Lease};
+use crate::patience::{COMMIT_BY, STORE_BY, insist};
+use crate::redeem::{self, Proof, redeem};
+use crate::registry::{self, Change, Condition, Written};
+use crate::removal;
+use crate::vault::PutError;
+
+/// How often a change of the record is tried again when the record has changed meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// What is to change; what is `None` stays. It holds secrets and is not to be printed.
+#[derive(Default)]
+pub struct Revision {
+    /// The name, cleaned.
+    pub name: Option<String>,
+    /// All tags, cleaned.
+    pub tags: Option<Vec<String>>,
+    /// Configuration; a value that is the mask means unchanged.
+    pub configuration: Option<Given>,
+    /// Whether `configuration` is the whole: what it lacks goes, except what an instance cannot be without.
+    pub whole: bool,
+    /// What a new grant is made of.
+    pub proof: Option<Proof>,
+    /// What the vendor's callback carried besides the code, by configuration key.
+    pub told: BTreeMap<String, String>,
+}
+
+/// Changes an instance, for a request that came when `watch` was started.
+pub async fn revise(
+    app: &App,
+    instance: Instance,
+    revision: &Revision,
+    watch: Stopwatch,
+) -> Result<Instance, Error> {
+    let element = app.catalogue.element(&instance.element)?;
+    let (mut instance, mut attempts) = (instance, ATTEMPTS);
+    loop {
+        let split = merged(element, &instance, revision)?;
+        if revision.proof.is_some() || !split.secrets.is_empty() || loses_secret(element, &instance, &split) {
+            return under_lease(app, element, &instance, revision, watch).await;
+        }
+        let change =
+            described(revision, &split).and(Condition::Equals("generation", instance.generation.into()));
+        let key = instance::key(instance.user, instance.id);
+        match app.registry.update(&key, change).await? {
+            Written::Done(item) => return Ok(registry::from_item(item)?),
+            Written::Refused(_) if attempts == 0 => return Err(Error::Leased),
+            Written::Refused(_) => attempts -= 1,
+        }
+        let (user, id) = (instance.user, instance.id);
+        let found = instance::find(&*app.registry, user, id).await?;
+        instance = found.ok_or_else(|| instance::unknown(id))?;
+    }
+}
+
+/// Lays what is given over what is there. Of the result `secrets` holds those that are new.
+fn merged(element: &Element, instance: &Instance, revision: &Revision) -> Result<Split, Error> {
+    let mut configuration = instance.configuration.clone();
+    if let Some(given) = &revision.configuration {
+        if revision.whole {
+            configuration.retain(|key, _| given.contains_key(key) || configuration::is_kept(element, key));
+        }
+        let said = given.iter().filter(|(_, value)| value.as_deref() != Some(MASK));
+        configuration.extend(said.map(|(key, value)| (key.clone(), value.clone())));
+    }
+    let missing = configuration::missing(element, &configuration);
+    if !missing.is_empty() {
+        return Err(Error::Invalid(format!("Missing configuration: {}", missing.join(", "))));
+    }
+    let mut split = configuration::split(element, configuration)?;
+    split.secrets.retain(|_, secret| !configuration::is_mask(secret));
+    Ok(split)
+}
+
+fn loses_secret(element: &Element, instance: &Instance, split: &Split) -> bool {
+    let has = |given: &Given, key: &str| given.get(key).is_some_and(Option::is_some);
+    let secret = |key: &&String| configuration::is_secret(element, key) && has(&instance.configuration, key);
+    instance.configuration.keys().filter(secret).any(|key| !has(&split.open, key))
+}
+
+/// The change of what is open.
+fn described(revision: &Revision, split: &Split) -> Change {
+    let mut change = Change::when("state", json!(State::Live));
+    if let Some(name) = &revision.name {
+        change = change.set("name", name.clone());
+    }
+    if let Some(tags) = &revision.tags {
+        change = change.set("tags", json!(tags));
+    }
+    if revision.configuration.is_some() || !revision.told.is_empty() {
+        change = change.set("configuration", json!(split.open));
+    }
+    change
+}
+
+async fn under_lease(
+    app: &App,
+    element: &Element,
+    instance: &Instance,
+    revision: &Revision,
+    watch: Stopwatch,
+) -> Result<Instance, Error> {
+    let lease = lease::take(app, instance).await?;
+    let (grant, change) = match next(app, element, &lease, revision, watch).await {
+        Ok(next) => next,
+        Err(error) => {
+            lease.release(app).await;
+            return Err(error);
+        }
+    };
+    let kept = async {
+        store(app, &lease, &grant, watch).await?;
+        commit(app, &lease, change, watch).await
+    };
+    match kept.await {
+        Err(cause) if revision.proof.is_some() => Err(lost(app, &lease, &grant, cause).await),
+        outcome => outcome,
+    }
+}
+
+/// What to do with a new grant that is not kept: when the instance was deleted meanwhile it is revoked, so
+/// that nothing is left at the vendor; else it may yet be found under the lease, and is only told of.
+async fn lost(app: &App, lease: &Lease, grant: &Grant, cause: Error) -> Error {
+    let Instance { id, ref element, .. } = lease.instance;
+    match cause {
+        Error::NotFound(_) => {
+            if let Err(cause) = removal::revoke_grant(app, &lease.instance, grant).await {
+                tracing::warn!(instance = id, ?cause, "the grant of a deleted instance was not revoked");
+            }
+            cause
+        }
+        cause => {
+            tracing::error!(count.GrantLost = 1, element, instance = id, ?cause, "a new grant was not kept");
+            match cause {
+                Error::Store(cause) => Error::Unkept(cause),
+                cause => cause,
+            }
+        }
+    }
+}
+
+/// Makes the next version of the grant, and the change of the record that goes with it.
+async fn next(
+    app: &App,
+    element: &Element,
+    lease: &Lease,
+    revision: &Revision,
+    watch: Stopwatch,
+) -> Result<(Grant, Change), Error> {
+    let instance = &lease.instance;
+    let Some(old) = app.grant(instance).await? else {
+        return Err(StoreError::Damaged(format!("the vault has no grant of instance {}", instance.id)).into());
+    };
+    let mut split = merged(element, instance, revision)?;
+    let mut secrets = old.secrets;
+    secrets.retain(|key, _| split.open.get(key).is_some_and(Option::is_some));
+    secrets.append(&mut split.secrets);
+    let mut change = described(revision, &split);
+    let mut tokens = old.tokens;
+    if let Some(proof) = &revision.proof {
+        split.secrets = secrets;
+        let granted = redeem(app, element, &split, proof, watch).await?;
+        let open = redeem::told(split.open, &granted, &revision.told);
+        change = change.set("configuration", json!(open)).set("valid", true);
+        (tokens, secrets) = (granted.tokens, split.secrets);
+    }
+    change = match tokens.expires {
+        Some(expires) => change.set("access_expires", expires),
+        None => change.remove("access_expires"),
+    };
+    let generation = instance.generation + 1;
+    let change = change.set("generation", generation).set("version", lease.owner.clone());
+    Ok((Grant { generation, tokens, secrets }, lease.ending(change)))
+}
+
+/// Puts the next version into the vault. When that fails the lease stays, since the version may be there.
+async fn store(app: &App, lease: &Lease, grant: &Grant, watch: Stopwatch) -> Result<(), Error> {
+    let text = grant.to_text().map_err(|error| Error::Internal(error.to_string()))?;
+    let secret = &lease.instance.secret;
+    let stored = insist(watch, STORE_BY, || async {
+        match app.vault.put(secret, &lease.owner, &text).await {
+            Ok(()) => Ok(Ok(())),
+            Err(PutError::Store(cause)) => Err(cause),
+            Err(cause) => Ok(Err(cause)),
+        }
+    });
+    match stored.await? {
+        Ok(()) => Ok(()),
+        Err(PutError::Gone) => Err(instance::unknown(lease.instance.id)),
+        Err(cause) => Err(StoreError::Damaged(cause.to_string()).into()),
+    }
+}
+
+async fn commit(app: &App, lease: &Lease, change: Change, watch: Stopwatch) -> Result<Instance, Error> {
+    let Instance { user, id, .. } = lease.instance;
+    let key = instance::key(user, id);
+    let update = || app.registry.update(&key, change.clone());
+    match insist(watch, COMMIT_BY, update).await?.proven_by("version", &lease.owner) {
+        Written::Done(item) => Ok(registry::from_item(item)?),
+        Written::Refused(_) => Err(instance::unknown(id)),
+    }
+}
