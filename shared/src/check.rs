@@ -104,6 +104,9 @@ fn protocol(oauth2: &OAuth2, element: &Element, found: &mut Vec<String>) {
     if let Some(revoke) = &oauth2.revoke {
         endpoint("oauth2.revoke.endpoint", &revoke.endpoint, placeholders, found);
     }
+    for key in oauth2.answer.keep.values().chain(oauth2.callback.values()) {
+        open_setting("oauth2.answer.keep or oauth2.callback", key, element, found);
+    }
     for (name, placeholder) in placeholders {
         fill(name, placeholder, element, found);
     }
@@ -188,14 +191,16 @@ fn url(field: &str, url: &str, known: &BTreeMap<String, Placeholder>, found: &mu
 
 fn fill(name: &str, placeholder: &Placeholder, element: &Element, found: &mut Vec<String>) {
     hosts(&format!("oauth2.placeholders.{name}"), &placeholder.hosts, found);
-    let key = &placeholder.configuration;
-    match element.configuration.iter().find(|setting| setting.key == *key) {
-        None => found.push(format!(
-            "`oauth2.placeholders.{name}.configuration` names `{key}`, which is not in `configuration`"
-        )),
+    let field = format!("oauth2.placeholders.{name}.configuration");
+    open_setting(&field, &placeholder.configuration, element, found);
+}
+
+/// Checks that a field names a setting that is there and no secret.
+fn open_setting(field: &str, key: &str, element: &Element, found: &mut Vec<String>) {
+    match element.configuration.iter().find(|setting| setting.key == key) {
+        None => found.push(format!("`{field}` names `{key}`, which is not in `configuration`")),
         Some(setting) if setting.kind == Kind::Password || key == "oauth.api.key" => {
-            found
-                .push(format!("`oauth2.placeholders.{name}.configuration` names `{key}`, which is a secret"));
+            found.push(format!("`{field}` names `{key}`, which is a secret"));
         }
         Some(_) => {}
     }

@@ -7,6 +7,7 @@ mod aws_faults;
 mod aws_log;
 mod browser;
 mod command;
+mod conformance;
 mod contract;
 mod descriptors;
 mod durability;

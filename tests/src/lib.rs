@@ -11,7 +11,9 @@
 
 pub mod broker;
 pub mod client;
+pub mod conforming;
 pub mod emulators;
+pub mod inside;
 pub mod lambda;
 pub mod oidc;
 pub mod suites;

@@ -50,6 +50,7 @@ pub fn tokens(raw: &Raw, oauth2: &OAuth2, now: Timestamp) -> Result<Granted, Ven
     let all = granted(raw, oauth2)?;
     // A refresh may be answered without the envelope.
     let envelope = quirks.envelope.as_ref().and_then(|name| all.get(name)?.as_object());
+    let envelope = envelope.filter(|members| members.contains_key("access_token"));
     let members = envelope.unwrap_or(&all);
     let access_token = text(members, "access_token")
         .ok_or_else(|| VendorError::Malformed("it has no `access_token`".into()))?;

@@ -1,0 +1,169 @@
+//! Every descriptor of the catalogue, before a vendor that behaves as it says and refuses what it forbids:
+//! redirect, exchange, refresh, revocation, and its table of permanent errors.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tests::client::{API_KEY, API_SECRET, CALLBACK, parameter};
+use tests::conforming::{CODE, Conforming, TENANT};
+use tests::inside::Inside;
+use url::Url;
+use valetkey::catalogue::Catalogue;
+use valetkey::element::{Element, OAuth2, Pkce};
+
+/// Runs a scenario for one element of every vendor.
+async fn for_each_vendor(scenario: impl AsyncFn(&Element, &Conforming, &Inside)) {
+    let catalogue = Catalogue::built_in();
+    let mut vendors = BTreeMap::new();
+    for element in catalogue.elements() {
+        if let Some(oauth2) = &element.oauth2 {
+            vendors.entry(oauth2.token.url.clone()).or_insert(element);
+        }
+    }
+    assert!(vendors.len() >= 9, "Infusionsoft and eight more");
+    for element in vendors.into_values() {
+        let vendor = Conforming::start(element).await;
+        let inside = Inside::of(Catalogue::built_in().with(vec![vendor.stands_in(element)]));
+        scenario(element, &vendor, &inside).await;
+    }
+}
+
+fn oauth2(element: &Element) -> &OAuth2 {
+    element.oauth2.as_ref().unwrap()
+}
+
+/// The configuration of an instance: what every element needs, and what this one has no default for.
+fn configuration(element: &Element) -> Value {
+    let mut configuration =
+        json!({"oauth.api.key": API_KEY, "oauth.api.secret": API_SECRET, "oauth.callback.url": CALLBACK});
+    for placeholder in oauth2(element).placeholders.values().filter(|known| known.default.is_none()) {
+        configuration[&placeholder.configuration] = json!(TENANT);
+    }
+    configuration
+}
+
+/// The body that makes an instance, with all that the vendor's callback carries.
+fn body(element: &Element) -> Value {
+    let mut provider = json!({"code": CODE, "state": "s"});
+    for parameter in oauth2(element).callback.keys() {
+        provider[parameter] = json!(format!("called back {parameter}"));
+    }
+    json!({
+        "element": {"key": element.identity.key},
+        "providerData": provider,
+        "configuration": configuration(element),
+        "name": "Conforming",
+    })
+}
+
+/// Asks for the redirect URL and checks it against the descriptor; tells the vendor its challenge.
+async fn redirect(element: &Element, vendor: &Conforming, inside: &Inside) {
+    let key = &element.identity.key;
+    let tenants = oauth2(element).placeholders.values().filter(|known| known.default.is_none());
+    let tenants: String =
+        tenants.flat_map(|known| &known.query).flat_map(|name| ["&", name, "=", TENANT]).collect();
+    let path =
+        format!("/elements/{key}/oauth/url?apiKey={API_KEY}&callbackUrl={CALLBACK}&state=s%20t{tenants}");
+    let (status, answer) = inside.call("GET", &path, None).await;
+    assert_eq!(status, 200, "{key}: {answer}");
+    let url = Url::parse(answer["oauthUrl"].as_str().unwrap()).unwrap();
+    let authorize = &oauth2(element).authorize;
+    let said = |name: &str| parameter(&url, name);
+    for (name, value) in
+        [("response_type", "code"), ("client_id", API_KEY), ("redirect_uri", CALLBACK), ("state", "s t")]
+    {
+        assert_eq!(said(name).as_deref(), Some(value), "{key}: {name}");
+    }
+    assert_eq!(
+        said(&authorize.scope_parameter),
+        Some(authorize.scopes.join(&authorize.scope_separator)),
+        "{key}"
+    );
+    for (name, value) in &authorize.extra {
+        assert_eq!(said(name).as_ref(), Some(value), "{key}: {name}");
+    }
+    let wanted = (authorize.pkce == Pkce::S256).then_some("S256");
+    assert_eq!(said("code_challenge_method").as_deref(), wanted, "{key}");
+    vendor.challenged(said("code_challenge"));
+}
+
+#[tokio::test]
+async fn every_vendor_is_asked_exactly_as_its_descriptor_says() {
+    for_each_vendor(async |element, vendor, inside| {
+        let (key, oauth2) = (&element.identity.key, oauth2(element));
+        redirect(element, vendor, inside).await;
+        let (status, made) = inside.call("POST", "/instances", Some(&body(element))).await;
+        assert_eq!((status, vendor.seen()), (200, vec!["exchanged".to_owned()]), "{key}: {made}");
+        for (path, kept) in &oauth2.answer.keep {
+            assert_eq!(made["configuration"][kept], format!("kept {path}"), "{key}");
+        }
+        for (parameter, kept) in &oauth2.callback {
+            assert_eq!(made["configuration"][kept], format!("called back {parameter}"), "{key}");
+        }
+        let id = &made["id"];
+        let (status, token) = inside.call("GET", &format!("/instances/{id}/access-token"), None).await;
+        assert_eq!((status, &token["access_token"]), (200, &json!("access-exchanged")), "{key}");
+        let lives = token["expires_in"].as_i64().unwrap_or(1);
+        assert!(lives > 0, "{key}: {token}");
+
+        let (status, _) = inside.call("DELETE", &format!("/instances/{id}"), None).await;
+        let revoked: &[&str] = if oauth2.revoke.is_some() { &["revoked"] } else { &[] };
+        assert_eq!(
+            (status, vendor.seen()),
+            (200, revoked.iter().map(|word| (*word).to_owned()).collect()),
+            "{key}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_existing_grant_is_imported_by_refreshing_it_or_as_it_is() {
+    for_each_vendor(async |element, vendor, inside| {
+        let key = &element.identity.key;
+        let mut configuration = configuration(element);
+        configuration.as_object_mut().unwrap().remove("oauth.callback.url");
+        configuration["oauth.user.refresh_token"] = json!("refresh-elsewhere");
+        let mut body = json!({
+            "element": {"key": key}, "externalAuthentication": "initial", "configuration": configuration,
+        });
+        let expected = if oauth2(element).refresh.is_some() {
+            ("refreshed", "access-refreshed")
+        } else {
+            ("", "access-elsewhere")
+        };
+        if expected.0.is_empty() {
+            body["configuration"]["oauth.user.refresh_token"] = Value::Null;
+            body["configuration"]["oauth.user.token"] = json!("access-elsewhere");
+        }
+        let (status, made) = inside.call("POST", "/instances", Some(&body)).await;
+        assert_eq!(status, 200, "{key}: {made}");
+        assert_eq!(made["externalAuthentication"], "initial");
+        assert_eq!(made["configuration"]["oauth.user.refresh_token"], "********", "{key}");
+        assert_eq!(vendor.seen().concat(), expected.0, "{key}");
+        let (_, token) = inside.call("GET", &format!("/instances/{}/access-token", made["id"]), None).await;
+        assert_eq!(token["access_token"], expected.1, "{key}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_permanent_error_of_a_descriptor_is_recognised() {
+    for_each_vendor(async |element, vendor, inside| {
+        for entry in &oauth2(element).permanent_errors {
+            let refusal = json!({
+                "error": entry.error.as_deref().unwrap_or("other"),
+                "error_description": entry.description.as_ref().map(|words| format!("so {} it is", words.to_uppercase())),
+            });
+            vendor.refuses(Some((entry.status.unwrap_or(400), refusal.clone())));
+            let (status, answer) = inside.call("POST", "/instances", Some(&body(element))).await;
+            let bad_client = answer["message"].as_str().unwrap().contains("oauth.api.secret");
+            let means = valetkey::element::Permanent::BadClient == entry.means;
+            assert_eq!((status, bad_client), (400, means), "{}: {refusal} {answer}", element.identity.key);
+        }
+        vendor.refuses(None);
+        let (status, answer) = inside.call("GET", "/instances", None).await;
+        assert_eq!(status, 404, "a refusal makes nothing: {answer}");
+    })
+    .await;
+}

@@ -1,0 +1,78 @@
+//! The functions inside the test's own process, on the embedded stores: for what needs another catalogue,
+//! another clock or another look-up of names than the binaries have.
+
+use std::sync::Arc;
+
+use lambda_http::http::HeaderMap;
+use lambda_http::{Body, Request};
+use local::broker::Broker;
+use local::store::{Database, Seal, SqliteRegistry, SqliteVault};
+use serde_json::Value;
+use tempfile::TempDir;
+use valetkey::app::App;
+use valetkey::catalogue::Catalogue;
+use valetkey::clock::Clock;
+use valetkey::keys::{Key, TokenKeys};
+use valetkey::oauth::send::{Limits, Sender};
+use valetkey::user::FirstUser;
+
+/// The first user's secrets.
+const SECRETS: (&str, &str) = ("planted-user-secret", "planted-organization-secret");
+
+/// The functions, and the folder of their stores.
+pub struct Inside {
+    broker: Broker,
+    _folder: TempDir,
+}
+
+impl Inside {
+    /// Puts the functions together around a catalogue, with what sends to vendors.
+    pub fn new(catalogue: Catalogue, sender: Sender) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("valetkey.db")).unwrap();
+        let seal = Seal::new(&Key::derive(b"master", "vault"));
+        let broker = Broker::new(App {
+            catalogue: Arc::new(catalogue),
+            clock: Clock::System,
+            vault: Arc::new(SqliteVault::new(database.clone(), seal)),
+            registry: Arc::new(SqliteRegistry::new(database)),
+            token_keys: TokenKeys::new(Key::derive(b"master", "element-token")),
+            pkce_key: Key::derive(b"master", "pkce"),
+            first_user: Some(FirstUser {
+                user_secret: SECRETS.0.to_owned().into(),
+                organization_secret: SECRETS.1.to_owned().into(),
+            }),
+            sender,
+        });
+        Self { broker, _folder: folder }
+    }
+
+    /// Puts the functions together around a catalogue.
+    pub fn of(catalogue: Catalogue) -> Self {
+        Self::new(catalogue, Sender::new(Limits::default()).unwrap())
+    }
+
+    /// Calls the API as the first user; gives the status and the JSON of the answer.
+    pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let (status, _, text) = self.send(method, path, body.map(Value::to_string).as_deref()).await;
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Calls the API as the first user with any body; gives the answer whole.
+    pub async fn send(&self, method: &str, path: &str, body: Option<&str>) -> (u16, HeaderMap, String) {
+        let request = lambda_http::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", valetkey::http::BASE))
+            .header("authorization", format!("User {}, Organization {}", SECRETS.0, SECRETS.1))
+            .header("content-type", "application/json")
+            .body(body.map_or(Body::Empty, Body::from));
+        self.answer(request.unwrap()).await
+    }
+
+    /// Sends a request as it is.
+    pub async fn answer(&self, request: Request) -> (u16, HeaderMap, String) {
+        let answer = self.broker.answer(request).await;
+        let (parts, body) = answer.into_parts();
+        (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+}
