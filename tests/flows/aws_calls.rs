@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
+use serde_json::json;
 use tests::broker::Broker;
-use tests::client::{API_KEY, CALLBACK, ok};
+use tests::client::{API_KEY, CALLBACK, Client, ok};
 use tests::template;
 
 /// Counts the calls to DynamoDB and to Secrets Manager.
@@ -49,12 +50,14 @@ async fn warm_functions_keep_to_their_budget_of_calls() {
 }
 
 /// The rights that calls imply and no emulator checks: the call and the right.
-const IMPLIED: [(&str, &str); 4] = [
+const IMPLIED: [(&str, &str); 6] = [
     // `CreateSecret` with tags (Secrets Manager User Guide, actions table).
     ("secretsmanager:CreateSecret", "secretsmanager:TagResource"),
     // A customer key: writing makes a data key and opens it, reading opens it.
     ("secretsmanager:CreateSecret", "kms:GenerateDataKey"),
     ("secretsmanager:CreateSecret", "kms:Decrypt"),
+    ("secretsmanager:PutSecretValue", "kms:GenerateDataKey"),
+    ("secretsmanager:PutSecretValue", "kms:Decrypt"),
     ("secretsmanager:GetSecretValue", "kms:Decrypt"),
 ];
 
@@ -68,6 +71,19 @@ const ENCRYPTED_ENVIRONMENT: &str = "kms:Decrypt";
 /// The actions for which AWS knows no resource (Service Authorization Reference, X-Ray).
 const NAMELESS: [&str; 2] = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"];
 
+/// Does all that can be done to users.
+async fn administer(admin: &Client) {
+    let user = json!({"emailAddress": "second@example.com"});
+    let made = ok(admin.call(Method::POST, "/users").json(&user)).await;
+    let second = Client { user: made["userSecret"].as_str().unwrap().to_owned(), ..admin.clone() };
+    second.instance("infusionsoftcrm", "Theirs").await;
+    ok(admin.call(Method::GET, "/users")).await;
+    let path = format!("/users/{}", made["id"]);
+    ok(admin.call(Method::POST, &format!("{path}/secret"))).await;
+    let removed = admin.call(Method::DELETE, &format!("{path}?deleteInstances=true"));
+    assert_eq!(removed.send().await.unwrap().status(), 200);
+}
+
 #[tokio::test]
 async fn every_role_allows_what_its_function_does_and_nothing_else() {
     let broker = Broker::start(&[]).await;
@@ -78,7 +94,10 @@ async fn every_role_allows_what_its_function_does_and_nothing_else() {
     client.access_token(&1.into()).await;
     ok(client.call(Method::GET, "/instances")).await;
     ok(client.bare(Method::GET, "/elements")).await;
+    let rekeyed = json!({"configuration": {"oauth.api.key": "another"}});
+    ok(client.call(Method::PATCH, "/instances/1").json(&rekeyed)).await;
     assert_eq!(client.call(Method::DELETE, "/instances/2").send().await.unwrap().status(), 200);
+    administer(client).await;
     for deployed in template::functions() {
         let mut needed: BTreeSet<String> = broker.calls(&deployed.binary).into_iter().collect();
         for (call, right) in IMPLIED {

@@ -268,8 +268,9 @@ async fn the_catalogue_lists_and_shows_elements_without_credentials() {
     let broker = Broker::start(&[]).await;
     let client = &broker.client;
     let all = client.bare(Method::GET, "/elements").header("authorization", "junk").send().await.unwrap();
-    assert_eq!(all.headers()["elements-total-count"], "5");
+    let total = all.headers()["elements-total-count"].to_str().unwrap().to_owned();
     let all: Vec<Value> = all.json().await.unwrap();
+    assert!(all.len() == total.parse::<usize>().unwrap() && all.len() >= 13, "five of Infusionsoft and more");
     let first = client.bare(Method::GET, "/elements?pageSize=2").send().await.unwrap();
     let next = first.headers()["elements-next-page-token"].to_str().unwrap().to_owned();
     let first: Vec<Value> = first.json().await.unwrap();
@@ -287,6 +288,186 @@ async fn the_catalogue_lists_and_shows_elements_without_credentials() {
     let keys: Vec<_> =
         crm["configuration"].as_array().unwrap().iter().filter(required).map(|s| &s["key"]).collect();
     assert_eq!(keys, ["oauth.api.key", "oauth.api.secret", "oauth.callback.url"]);
-    assert_eq!(outcome(client.bare(Method::GET, "/elements/nothing")).await.0, 404);
     assert_eq!(outcome(client.bare(Method::GET, "/elements?pageSize=x")).await.0, 400);
+    let keys = ok(client.bare(Method::GET, "/elements/keys")).await;
+    let listed: Vec<_> = all.iter().map(|element| element["key"].clone()).collect();
+    assert_eq!(keys, json!(listed));
+    let configuration = ok(client.bare(Method::GET, "/elements/191/configuration")).await;
+    assert_eq!(configuration, crm["configuration"]);
+    let metadata = ok(client.bare(Method::GET, "/elements/infusionsoftcrm/metadata")).await;
+    assert_eq!(metadata["events"], json!({"supported": false, "methods": []}));
+    assert_eq!((&metadata["id"], &metadata["key"]), (&json!(191), &json!("infusionsoftcrm")));
+    for below in ["", "/configuration", "/metadata"] {
+        let (status, answer) = outcome(client.bare(Method::GET, &format!("/elements/nothing{below}"))).await;
+        assert_eq!((status, &answer["message"]), (404, &json!("No element found with key nothing")));
+    }
+}
+
+#[tokio::test]
+async fn every_field_of_the_platforms_shapes_is_there() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let made = client.instance("infusionsoftcrm", "Whole").await;
+    let element = [
+        "id",
+        "name",
+        "hookName",
+        "key",
+        "description",
+        "image",
+        "active",
+        "deleted",
+        "typeOauth",
+        "trialAccount",
+        "bulkDownloadEnabled",
+        "bulkUploadEnabled",
+        "cloneable",
+        "extendable",
+        "beta",
+        "authentication",
+        "extended",
+        "hub",
+        "protocolType",
+        "parameters",
+    ];
+    let instance = [
+        "id",
+        "name",
+        "createdDate",
+        "token",
+        "element",
+        "elementId",
+        "tags",
+        "provisionInteractions",
+        "valid",
+        "disabled",
+        "maxCacheSize",
+        "cacheTimeToLive",
+        "configuration",
+        "eventsEnabled",
+        "traceLoggingEnabled",
+        "cachingEnabled",
+        "externalAuthentication",
+        "user",
+    ];
+    let in_catalogue = [
+        "configuration",
+        "logo",
+        "resources",
+        "objects",
+        "models",
+        "transformationsEnabled",
+        "hooks",
+        "useModelsForMetadata",
+        "private",
+    ];
+    let setting = [
+        "id",
+        "name",
+        "key",
+        "description",
+        "resellerConfig",
+        "companyConfig",
+        "active",
+        "internal",
+        "groupControl",
+        "displayOrder",
+        "type",
+        "hideFromConsole",
+        "required",
+    ];
+    let shown = ok(client.bare(Method::GET, "/elements/infusionsoftcrm")).await;
+    let has = |object: &Value, names: &[&str]| {
+        for name in names {
+            assert!(object.get(name).is_some(), "{name} is missing in {object}");
+        }
+    };
+    has(&made, &instance);
+    has(&made["element"], &element);
+    has(&made["user"], &["id", "emailAddress", "firstName", "lastName"]);
+    has(&shown, &element);
+    has(&shown, &in_catalogue);
+    has(&shown["configuration"][0], &setting);
+    assert_eq!(made.as_object().unwrap().len(), instance.len(), "and no other: {made}");
+    let refreshed = made["configuration"]["oauth.user.refresh_time"].as_str().unwrap();
+    assert!(
+        refreshed.len() == 13 && refreshed.bytes().all(|digit| digit.is_ascii_digit()),
+        "milliseconds, as text"
+    );
+}
+
+#[tokio::test]
+async fn a_browsers_preflight_is_answered_for_every_path() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    for (path, methods) in [
+        ("/instances", "GET"),
+        ("/instances/1", "PATCH"),
+        ("/elements/infusionsoftcrm/oauth/url", "POST"),
+        ("/elements", "GET"),
+        ("/users/1", "DELETE"),
+    ] {
+        let asked = client.bare(Method::OPTIONS, path).header("origin", "https://app.example");
+        let asked = asked.header("access-control-request-method", methods);
+        let answer =
+            asked.header("access-control-request-headers", "authorization,x-mine").send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let headers = answer.headers();
+        assert_eq!(headers["access-control-allow-origin"], "*");
+        assert_eq!(headers["access-control-allow-headers"], "authorization,x-mine");
+        assert!(headers["access-control-allow-methods"].to_str().unwrap().contains(methods), "{path}");
+        assert!(headers.contains_key("elements-request-id"));
+    }
+    assert_eq!(client.bare(Method::OPTIONS, "/nothing").send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn what_cannot_be_answered_is_refused_in_shape() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let json = |accept: &str| client.bare(Method::GET, "/elements").header("accept", accept);
+    for accept in
+        ["application/json", "*/*", "text/html, application/*;q=0.1", "", "application/json;charset=utf-8"]
+    {
+        assert_eq!(outcome(json(accept)).await.0, 200, "{accept}");
+    }
+    let (status, answer) = outcome(json("application/xml")).await;
+    assert!(status == 406 && answer["message"].as_str().unwrap().contains("application/xml"), "{answer}");
+    let form = client.call(Method::POST, "/instances").form(&[("a", "b")]);
+    let (status, answer) = outcome(form).await;
+    assert!(status == 415 && answer["requestId"].is_string(), "{answer}");
+    let long = format!("{{\"name\":\"{}\"}}", "x".repeat(1024 * 1024));
+    let (status, answer) = outcome(client.call(Method::POST, "/instances").body(long)).await;
+    assert!(status == 413 && answer["message"].as_str().unwrap().contains("1048576"), "{answer}");
+    let wrong = client.call(Method::PUT, "/instances/1/token").send().await.unwrap();
+    assert_eq!((wrong.status().as_u16(), wrong.headers()["allow"].to_str().unwrap()), (405, "POST"));
+}
+
+#[tokio::test]
+async fn bodies_that_are_made_to_hurt_do_not() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let post = |body: String| outcome(client.call(Method::POST, "/instances").body(body));
+    let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    for body in [
+        nested.clone(),
+        format!("{{\"configuration\":{nested}}}"),
+        "{\"element\":{\"key\":\"a\"},\"element\":{\"key\":\"b\"}}".to_owned(),
+        "{\"element\":1e999}".to_owned(),
+        "{\"name\":\"\\ud800\"}".to_owned(),
+        "\u{0}".to_owned(),
+        "nul".to_owned(),
+    ] {
+        let (status, answer) = post(body.clone()).await;
+        let shown: String = body.chars().take(60).collect();
+        assert!(
+            (400..=404).contains(&status) && answer["requestId"].is_string(),
+            "{shown}: {status} {answer}"
+        );
+    }
+    for key in ["..%2Fx", "%00", "\u{1F511}", &"k".repeat(10_000)] {
+        let (status, answer) = outcome(client.bare(Method::GET, &format!("/elements/{key}"))).await;
+        let short = answer["message"].as_str().is_some_and(|message| message.len() < 12_000);
+        assert!(status == 404 && short, "{answer}");
+    }
 }
