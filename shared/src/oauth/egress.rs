@@ -87,6 +87,17 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn of_what_a_name_resolves_to_the_public_addresses_are_left() {
+        let found = ["10.0.0.1:0", "1.1.1.1:0", "[::1]:0"].map(|address| address.parse().unwrap()).to_vec();
+        let guard = Guard(Arc::new(move |_| {
+            let found = found.clone();
+            Box::pin(async move { Ok(found) })
+        }));
+        let left = guard.resolve("acme.example.com".parse().unwrap()).await.unwrap();
+        assert_eq!(left.collect::<Vec<_>>(), ["1.1.1.1:0".parse().unwrap()]);
+    }
+
     #[test]
     fn only_addresses_of_the_public_internet_pass() {
         let public = [

@@ -238,15 +238,51 @@ mod tests {
         url
     }
 
-    async fn send(url: &str, limits: Limits) -> Result<Raw, VendorError> {
-        let endpoint = Endpoint {
+    fn endpoint(url: &str) -> Endpoint {
+        Endpoint {
             url: url.to_owned(),
             client_authentication: ClientAuthentication::ClientSecretPost,
             encoding: Encoding::Form,
             extra: std::collections::BTreeMap::new(),
-        };
+        }
+    }
+
+    async fn send(url: &str, limits: Limits) -> Result<Raw, VendorError> {
         let secret = "s".to_owned().into();
-        Sender::new(limits).unwrap().send(&endpoint, url, Client { id: "i", secret: &secret }, vec![]).await
+        let client = Client { id: "i", secret: &secret };
+        Sender::new(limits).unwrap().send(&endpoint(url), url, client, vec![]).await
+    }
+
+    /// Sends to a host that a caller named, whose look-up answers what `answers` says, one time after
+    /// the other; tells how it ended and how often the name was looked up.
+    async fn send_guarded(answers: Vec<Vec<std::net::SocketAddr>>) -> (Result<Raw, VendorError>, usize) {
+        let looked_up = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = Arc::clone(&looked_up);
+        let lookup: Lookup = Arc::new(move |_| {
+            let turn = counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let found = answers[turn.min(answers.len() - 1)].clone();
+            Box::pin(async move { Ok(found) })
+        });
+        let sender = Sender::with(Limits::default(), lookup).unwrap();
+        let secret = "s".to_owned().into();
+        let client = Client { id: "i", secret: &secret };
+        let free = endpoint("http://{host}/token");
+        let outcome = sender.send(&free, "http://acme.example.com/token", client, vec![]).await;
+        (outcome, looked_up.load(std::sync::atomic::Ordering::SeqCst))
+    }
+
+    #[tokio::test]
+    async fn an_allowed_name_that_leads_to_a_private_address_is_not_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = listener.local_addr().unwrap();
+        let metadata = "169.254.169.254:80".parse().unwrap();
+        for answers in [vec![vec![here]], vec![vec![metadata]], vec![vec![here, metadata]], vec![vec![]]] {
+            let (outcome, looked_up) = send_guarded(answers).await;
+            assert!(matches!(outcome, Err(VendorError::Unreachable(_))));
+            assert_eq!(looked_up, 1, "nothing is looked up a second time");
+        }
+        let connected = futures_util::FutureExt::now_or_never(listener.accept());
+        assert!(connected.is_none(), "nobody has connected");
     }
 
     #[tokio::test]
