@@ -1,6 +1,7 @@
 //! The functions inside the test's own process, on the embedded stores: for what needs another catalogue,
 //! another clock or another look-up of names than the binaries have.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use lambda_http::http::HeaderMap;
@@ -22,7 +23,7 @@ const SECRETS: (&str, &str) = ("planted-user-secret", "planted-organization-secr
 /// The functions, and the folder of their stores.
 pub struct Inside {
     broker: Broker,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Inside {
@@ -44,12 +45,17 @@ impl Inside {
             }),
             sender,
         });
-        Self { broker, _folder: folder }
+        Self { broker, folder }
     }
 
     /// Puts the functions together around a catalogue.
     pub fn of(catalogue: Catalogue) -> Self {
         Self::new(catalogue, Sender::new(Limits::default()).unwrap())
+    }
+
+    /// Names the folder of the stores.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Calls the API as the first user; gives the status and the JSON of the answer.
