@@ -11,16 +11,25 @@ use url::Url;
 use valetkey::catalogue::Catalogue;
 use valetkey::element::{Element, OAuth2, Pkce};
 
-/// Runs a scenario for one element of every vendor.
+/// The vendor that the contributors' page adds.
+fn example() -> Vec<Element> {
+    let page = include_str!("../../shared/elements/README.md");
+    let text = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let read = valetkey::element::read(text).unwrap();
+    assert_eq!(valetkey::check::problems(&read), Vec::<String>::new());
+    read
+}
+
+/// Runs a scenario for one element of every vendor, and for the example.
 async fn for_each_vendor(scenario: impl AsyncFn(&Element, &Conforming, &Inside)) {
-    let catalogue = Catalogue::built_in();
+    let catalogue = Catalogue::built_in().with(example());
     let mut vendors = BTreeMap::new();
     for element in catalogue.elements() {
         if let Some(oauth2) = &element.oauth2 {
             vendors.entry(oauth2.token.url.clone()).or_insert(element);
         }
     }
-    assert!(vendors.len() >= 9, "Infusionsoft and eight more");
+    assert!(vendors.len() >= 10, "Infusionsoft, eight more and the example");
     for element in vendors.into_values() {
         let vendor = Conforming::start(element).await;
         let inside = Inside::of(Catalogue::built_in().with(vec![vendor.stands_in(element)]));
