@@ -1,31 +1,13 @@
 //! An instance is made and deleted while stores fail, replies are lost, and the process dies at every
 //! write. The stores are the embedded ones; the vendor is a server that counts its requests.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use local::store::{Database, Seal, SqliteRegistry, SqliteVault};
-use tempfile::TempDir;
-use tests::client::body;
-use tests::suites::faulty::{Fault, Faulty, Plan};
+use tests::machine::{Machine, create};
+use tests::suites::faulty::{Fault, Plan};
 use tests::suites::lossy::Lossy;
-use tests::vendor::Vendor;
-use valetkey::app::App;
-use valetkey::catalogue::{Catalogue, read_folder};
-use valetkey::clock::{Clock, Stopwatch};
-use valetkey::creation::{self, Draft};
-use valetkey::error::Error;
-use valetkey::instance::{self, Filter, Instance, State};
-use valetkey::keys::{Key, TokenKeys};
-use valetkey::oauth::send::{Limits, Sender};
-use valetkey::redeem::Proof;
-use valetkey::registry::{self, Registry};
+use valetkey::instance::{self, State};
+use valetkey::registry::Registry;
 use valetkey::removal;
-use valetkey::user::User;
 use valetkey::vault::Vault;
-
-const GRANTED: &str =
-    r#"{"access_token":"access","refresh_token":"refresh","token_type":"bearer","expires_in":60}"#;
 
 /// The writes of a creation: the counter, the pending record, the secret, the commit.
 const CREATION: usize = 4;
@@ -33,86 +15,6 @@ const CREATION: usize = 4;
 const SECRET: usize = 3;
 /// The writes of a deletion: the mark, the secret, the record.
 const DELETION: usize = 3;
-
-struct Machine {
-    vendor: Vendor,
-    vault: SqliteVault,
-    registry: SqliteRegistry,
-    _folder: TempDir,
-}
-
-impl Machine {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("valetkey.db")).unwrap();
-        let seal = Seal::new(&Key::derive(b"master", "vault"));
-        let vendor = Vendor::start().await;
-        vendor.answers("200 OK", "", GRANTED);
-        let (vault, registry) = (SqliteVault::new(database.clone(), seal), SqliteRegistry::new(database));
-        Self { vendor, vault, registry, _folder: folder }
-    }
-
-    fn app(&self, vault: impl Vault + 'static, registry: impl Registry + 'static) -> App {
-        App {
-            catalogue: Arc::new(
-                Catalogue::built_in().with(read_folder(self.vendor.elements.path()).unwrap()),
-            ),
-            clock: Clock::fixed(1_000),
-            vault: Arc::new(vault),
-            registry: Arc::new(registry),
-            token_keys: TokenKeys::new(Key::derive(b"master", "element-token")),
-            pkce_key: Key::derive(b"master", "pkce"),
-            first_user: None,
-            sender: Sender::new(Limits::default()).unwrap(),
-        }
-    }
-
-    fn planned(&self, plan: &Plan) -> App {
-        self.app(Faulty(self.vault.clone(), plan.clone()), Faulty(self.registry.clone(), plan.clone()))
-    }
-
-    /// Gives the record with the id 1, whatever state it is in.
-    async fn record(&self) -> Option<Instance> {
-        let item = self.registry.get(&instance::key(1, 1)).await.unwrap();
-        item.map(|item| registry::from_item(item).unwrap())
-    }
-
-    async fn visible(&self) -> usize {
-        instance::list(&self.registry, 1, &Filter::default(), None, 10).await.unwrap().0.len()
-    }
-
-    /// Counts the code exchanges and the revocations that the vendor saw.
-    fn asked(&self) -> (usize, usize) {
-        let requests = self.vendor.requests();
-        let revocations = requests.iter().filter(|request| request.starts_with("POST /revoke ")).count();
-        (requests.len() - revocations, revocations)
-    }
-}
-
-fn user() -> User {
-    User {
-        id: 1,
-        email_address: "u@example.com".into(),
-        first_name: "U".into(),
-        last_name: "V".into(),
-        admin: false,
-        ..User::default()
-    }
-}
-
-async fn create(app: &App) -> Result<Instance, Error> {
-    let configuration = body("faulty", "", "")["configuration"].as_object().unwrap().clone();
-    let text = |value: serde_json::Value| value.as_str().map(str::to_owned);
-    let draft = Draft {
-        element: app.catalogue.find("faulty").unwrap(),
-        name: "Name".into(),
-        tags: vec![],
-        configuration: configuration.into_iter().map(|(key, value)| (key, text(value))).collect(),
-        proof: Proof::Code("code".to_owned().into(), None),
-        told: BTreeMap::new(),
-    };
-    creation::create(app, &user(), draft, Stopwatch::start()).await
-}
 
 #[tokio::test]
 async fn a_creation_takes_four_writes_and_one_exchange() {

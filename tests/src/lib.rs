@@ -15,6 +15,7 @@ pub mod conforming;
 pub mod emulators;
 pub mod inside;
 pub mod lambda;
+pub mod machine;
 pub mod oidc;
 pub mod suites;
 pub mod template;

@@ -33,12 +33,19 @@ struct Planned {
     fault: Option<Fault>,
     writes: AtomicUsize,
     died: Notify,
+    woken: Notify,
 }
 
 impl Plan {
     /// Plans a fault at the write number `turn`, from 1.
     pub fn new(turn: usize, fault: Option<Fault>) -> Self {
-        Self(Arc::new(Planned { turn, fault, writes: AtomicUsize::new(0), died: Notify::new() }))
+        Self(Arc::new(Planned {
+            turn,
+            fault,
+            writes: AtomicUsize::new(0),
+            died: Notify::new(),
+            woken: Notify::new(),
+        }))
     }
 
     /// Waits until the process is to die.
@@ -51,9 +58,14 @@ impl Plan {
         self.0.writes.load(Ordering::SeqCst)
     }
 
+    /// Lets a process that was taken for dead go on where it stood.
+    pub fn wake(&self) {
+        self.0.woken.notify_one();
+    }
+
     async fn die(&self) {
         self.0.died.notify_one();
-        std::future::pending::<()>().await;
+        self.0.woken.notified().await;
     }
 
     async fn write<T, E: From<StoreError>>(&self, write: impl Future<Output = Result<T, E>>) -> Result<T, E> {

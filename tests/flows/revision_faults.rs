@@ -1,0 +1,161 @@
+//! An instance is changed while stores fail, replies are lost, and the process dies at every write: the grant
+//! that the vendor gave last is never lost, and one that works is always there.
+
+use std::collections::BTreeMap;
+
+use secrecy::ExposeSecret;
+use tests::machine::{Machine, create};
+use tests::suites::faulty::{Fault, Plan};
+use tests::suites::lossy::Lossy;
+use valetkey::app::App;
+use valetkey::clock::Stopwatch;
+use valetkey::error::Error;
+use valetkey::instance::{self, Instance};
+use valetkey::redeem::Proof;
+use valetkey::removal;
+use valetkey::revision::{Revision, revise};
+
+const SECOND: &str =
+    r#"{"access_token":"second","refresh_token":"refresh2","token_type":"bearer","expires_in":60}"#;
+
+/// The writes of a new consent: the lease, the secret, the commit.
+const REVISION: usize = 3;
+
+/// Longer than a lease lasts, with what the clocks may differ.
+const LEASE_IS_DEAD: i64 = 400;
+
+async fn consent_again(app: &App, instance: &Instance) -> Result<Instance, Error> {
+    let proof = Some(Proof::Code("code".to_owned().into(), None));
+    revise(app, instance.clone(), &Revision { proof, ..Revision::default() }, Stopwatch::start()).await
+}
+
+/// Changes a secret of the configuration, which goes through the lease as well.
+async fn rekey(app: &App, instance: &Instance) -> Result<Instance, Error> {
+    let configuration = Some(BTreeMap::from([("oauth.api.key".to_owned(), Some("another".to_owned()))]));
+    let revision = Revision { configuration, name: Some("Rekeyed".into()), ..Revision::default() };
+    revise(app, instance.clone(), &revision, Stopwatch::start()).await
+}
+
+async fn found(machine: &Machine) -> Instance {
+    instance::find(&machine.registry, 1, 1).await.unwrap().unwrap()
+}
+
+async fn access_token(app: &App, instance: &Instance) -> String {
+    app.grant(instance).await.unwrap().unwrap().tokens.access_token.expose_secret().to_owned()
+}
+
+#[tokio::test]
+async fn a_death_at_any_write_of_a_new_consent_loses_neither_grant() {
+    for turn in 1..=REVISION {
+        for fault in [Fault::DeathBefore, Fault::DeathAfter] {
+            let (machine, plan) = (Machine::new().await, Plan::new(turn, Some(fault)));
+            let made = create(&machine.sound()).await.unwrap();
+            machine.vendor.answers("200 OK", "", SECOND);
+            let app = machine.planned(&plan);
+            tokio::select! {
+                biased;
+                () = plan.death() => {}
+                _ = consent_again(&app, &made) => panic!("it lives on after write {turn}"),
+            }
+            let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
+            let (app, left) = (machine.sound(), found(&machine).await);
+            let committed = done == REVISION;
+            assert_eq!(
+                access_token(&app, &left).await,
+                if committed { "second" } else { "access" },
+                "{done}"
+            );
+            assert_eq!(left.lease_owner.is_some(), (1..REVISION).contains(&done), "{done}");
+
+            // While the dead holder may live, nobody else writes; then what it had stored becomes current.
+            let soon = rekey(&app, &left).await;
+            assert_eq!(soon.is_err(), left.lease_owner.is_some(), "{done}");
+            assert!(!matches!(soon, Err(ref error) if error.status() != 409), "{soon:?}");
+            machine.pass(LEASE_IS_DEAD);
+            let after = rekey(&app, &found(&machine).await).await.unwrap();
+            assert_eq!(
+                access_token(&app, &after).await,
+                if done >= 2 { "second" } else { "access" },
+                "{done}"
+            );
+            assert_eq!(
+                (after.lease_owner, after.predecessors.len(), after.name.as_str()),
+                (None, 0, "Rekeyed")
+            );
+            let grant = app.grant(&found(&machine).await).await.unwrap().unwrap();
+            assert_eq!(grant.secret("oauth.api.key"), Some("another"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn lost_replies_and_stores_that_fail_once_change_nothing() {
+    let machine = Machine::new().await;
+    let app = machine.app(machine.vault.clone(), Lossy(machine.registry.clone()));
+    let made = create(&app).await.unwrap();
+    machine.vendor.answers("200 OK", "", SECOND);
+    let again = consent_again(&app, &made).await.unwrap();
+    assert_eq!((access_token(&app, &again).await.as_str(), again.generation), ("second", 2));
+    assert_eq!(rekey(&app, &again).await.unwrap().generation, 3);
+    for turn in [2, REVISION] {
+        let (machine, plan) = (Machine::new().await, Plan::new(turn, Some(Fault::FailsOnce)));
+        let made = create(&machine.sound()).await.unwrap();
+        machine.vendor.answers("200 OK", "", SECOND);
+        let app = machine.planned(&plan);
+        let again = consent_again(&app, &made).await.unwrap();
+        assert_eq!(access_token(&app, &again).await, "second", "write {turn}");
+        assert_eq!(machine.asked(), (2, 0), "each code is spent once");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_for_good_leaves_a_grant_that_works() {
+    for turn in 1..=REVISION {
+        let (machine, plan) = (Machine::new().await, Plan::new(turn, Some(Fault::Fails)));
+        let made = create(&machine.sound()).await.unwrap();
+        machine.vendor.answers("200 OK", "", SECOND);
+        let error = consent_again(&machine.planned(&plan), &made).await.unwrap_err();
+        let spent = turn > 1;
+        assert_eq!(error.status().as_u16(), if spent { 500 } else { 503 }, "write {turn}: {error}");
+        assert_eq!(machine.asked().0, 1 + usize::from(spent), "no code is spent without the lease");
+        let left = found(&machine).await;
+        assert_eq!(access_token(&machine.sound(), &left).await, "access", "the old one stays");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_or_doubtful_consent_gives_the_lease_back() {
+    for status in ["400 Bad Request", "500 Failed", "429 Too Many Requests"] {
+        let machine = Machine::new().await;
+        let app = machine.sound();
+        let made = create(&app).await.unwrap();
+        machine.vendor.answers(status, "", r#"{"error":"invalid_grant"}"#);
+        consent_again(&app, &made).await.unwrap_err();
+        let left = found(&machine).await;
+        assert_eq!((left.lease_owner.as_ref(), left.valid), (None, true), "{status}");
+        assert_eq!(access_token(&app, &left).await, "access");
+        rekey(&app, &left).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_is_deleted_meanwhile_keeps_no_grant_anywhere() {
+    let (machine, plan) = (Machine::new().await, Plan::new(2, Some(Fault::DeathBefore)));
+    let made = create(&machine.sound()).await.unwrap();
+    machine.vendor.answers("200 OK", "", SECOND);
+    // The first process stands still before it stores; the instance is deleted; then another that holds
+    // the same lease would go on, which is what a process that wakes up late does.
+    let app = machine.planned(&plan);
+    let mut consenting = Box::pin(consent_again(&app, &made));
+    tokio::select! {
+        biased;
+        () = plan.death() => {}
+        _ = &mut consenting => panic!("it lives on"),
+    }
+    removal::remove(&machine.sound(), &found(&machine).await).await.unwrap();
+    plan.wake();
+    let error = consenting.await.unwrap_err();
+    assert_eq!(error.status(), 404);
+    assert_eq!(machine.asked(), (2, 2), "the old grant and the new are revoked");
+    assert!(machine.record().await.is_none());
+}

@@ -1,0 +1,131 @@
+//! Processes that are made, fail and die over stores that stay: the functions' insides without HTTP.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use local::store::{Database, Seal, SqliteRegistry, SqliteVault};
+use tempfile::TempDir;
+use valetkey::app::App;
+use valetkey::catalogue::{Catalogue, read_folder};
+use valetkey::clock::{Clock, Stopwatch};
+use valetkey::creation::{self, Draft};
+use valetkey::error::Error;
+use valetkey::instance::{self, Filter, Instance};
+use valetkey::keys::{Key, TokenKeys};
+use valetkey::oauth::send::{Limits, Sender};
+use valetkey::redeem::Proof;
+use valetkey::registry::{self, Registry};
+use valetkey::user::User;
+use valetkey::vault::Vault;
+
+use crate::client::body;
+use crate::suites::faulty::{Faulty, Plan};
+use crate::vendor::Vendor;
+
+const GRANTED: &str =
+    r#"{"access_token":"access","refresh_token":"refresh","token_type":"bearer","expires_in":60}"#;
+
+/// One process after another over the same stores.
+pub struct Machine {
+    /// The vendor, whose element has the key `faulty`.
+    pub vendor: Vendor,
+    /// The vault, without faults.
+    pub vault: SqliteVault,
+    /// The registry, without faults.
+    pub registry: SqliteRegistry,
+    /// The time, which tests set.
+    pub clock: Clock,
+    _folder: TempDir,
+}
+
+impl Machine {
+    /// Makes new stores, and a vendor that grants.
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("valetkey.db")).unwrap();
+        let seal = Seal::new(&Key::derive(b"master", "vault"));
+        let vendor = Vendor::start().await;
+        vendor.answers("200 OK", "", GRANTED);
+        let (vault, registry) = (SqliteVault::new(database.clone(), seal), SqliteRegistry::new(database));
+        Self { vendor, vault, registry, clock: Clock::fixed(1_000), _folder: folder }
+    }
+
+    /// Puts a process together over these stores.
+    pub fn app(&self, vault: impl Vault + 'static, registry: impl Registry + 'static) -> App {
+        App {
+            catalogue: Arc::new(
+                Catalogue::built_in().with(read_folder(self.vendor.elements.path()).unwrap()),
+            ),
+            clock: self.clock.clone(),
+            vault: Arc::new(vault),
+            registry: Arc::new(registry),
+            token_keys: TokenKeys::new(Key::derive(b"master", "element-token")),
+            pkce_key: Key::derive(b"master", "pkce"),
+            first_user: None,
+            sender: Sender::new(Limits::default()).unwrap(),
+        }
+    }
+
+    /// Puts a process together whose writes follow a plan.
+    pub fn planned(&self, plan: &Plan) -> App {
+        self.app(Faulty(self.vault.clone(), plan.clone()), Faulty(self.registry.clone(), plan.clone()))
+    }
+
+    /// Puts a process together without faults.
+    pub fn sound(&self) -> App {
+        self.app(self.vault.clone(), self.registry.clone())
+    }
+
+    /// Lets time pass, in seconds.
+    pub fn pass(&self, seconds: i64) {
+        if let Clock::Fixed(now) = &self.clock {
+            now.fetch_add(seconds, Ordering::SeqCst);
+        }
+    }
+
+    /// Gives the record with the id 1, whatever state it is in.
+    pub async fn record(&self) -> Option<Instance> {
+        let item = self.registry.get(&instance::key(1, 1)).await.unwrap();
+        item.map(|item| registry::from_item(item).unwrap())
+    }
+
+    /// Counts the instances that the user sees.
+    pub async fn visible(&self) -> usize {
+        instance::list(&self.registry, 1, &Filter::default(), None, 10).await.unwrap().0.len()
+    }
+
+    /// Counts the code exchanges and the revocations that the vendor saw.
+    pub fn asked(&self) -> (usize, usize) {
+        let requests = self.vendor.requests();
+        let revocations = requests.iter().filter(|request| request.starts_with("POST /revoke ")).count();
+        (requests.len() - revocations, revocations)
+    }
+}
+
+/// The user of every process.
+pub fn user() -> User {
+    User {
+        id: 1,
+        email_address: "u@example.com".into(),
+        first_name: "U".into(),
+        last_name: "V".into(),
+        admin: false,
+        ..User::default()
+    }
+}
+
+/// Makes an instance.
+pub async fn create(app: &App) -> Result<Instance, Error> {
+    let configuration = body("faulty", "", "")["configuration"].as_object().unwrap().clone();
+    let text = |value: serde_json::Value| value.as_str().map(str::to_owned);
+    let draft = Draft {
+        element: app.catalogue.find("faulty").unwrap(),
+        name: "Name".into(),
+        tags: vec![],
+        configuration: configuration.into_iter().map(|(key, value)| (key, text(value))).collect(),
+        proof: Proof::Code("code".to_owned().into(), None),
+        told: BTreeMap::new(),
+    };
+    creation::create(app, &user(), draft, Stopwatch::start()).await
+}
