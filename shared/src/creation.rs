@@ -18,7 +18,7 @@ use crate::clock::Stopwatch;
 use crate::configuration::{self, Given};
 use crate::element::Element;
 use crate::error::{Error, StoreError};
-use crate::grant::Grant;
+use crate::grant::{Grant, Tokens};
 use crate::instance::{self, Instance, State};
 use crate::patience::{COMMIT_BY, STORE_BY, insist};
 use crate::random;
@@ -69,7 +69,11 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) 
         predecessors: Vec::new(),
         version: None,
         generation: 0,
+        access_issued: None,
         access_expires: None,
+        refreshable: false,
+        in_doubt: None,
+        not_before: None,
     };
     register(app, &pending).await?;
     let granted = match redeem(app, element, &split, &proof, watch).await {
@@ -80,12 +84,12 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) 
         state: State::Live,
         version: pending.lease_owner.clone(),
         generation: 1,
-        access_expires: granted.tokens.expires,
         configuration: redeem::told(split.open, &granted, &told),
         ..pending
     };
-    store(app, &live, Grant { generation: 1, tokens: granted.tokens, secrets: split.secrets }, watch).await?;
-    commit(app, live, watch).await
+    let grant = Grant { generation: 1, tokens: granted.tokens, secrets: split.secrets };
+    store(app, &live, &grant, watch).await?;
+    commit(app, live, &grant.tokens, watch).await
 }
 
 async fn register(app: &App, pending: &Instance) -> Result<(), Error> {
@@ -126,7 +130,7 @@ async fn give_up(app: &App, pending: &Instance, error: Error) -> Error {
 
 /// Puts the grant into the vault. When that cannot be done the grant is revoked, as far as it can be:
 /// nobody could ever use or end it.
-async fn store(app: &App, live: &Instance, grant: Grant, watch: Stopwatch) -> Result<(), Error> {
+async fn store(app: &App, live: &Instance, grant: &Grant, watch: Stopwatch) -> Result<(), Error> {
     let text = grant.to_text().map_err(|error| Error::Internal(error.to_string()))?;
     let version = live.version.as_deref().unwrap_or_default();
     let stored = insist(watch, STORE_BY, || async {
@@ -144,13 +148,13 @@ async fn store(app: &App, live: &Instance, grant: Grant, watch: Stopwatch) -> Re
         ?cause,
         "a grant is lost: the vault did not keep it"
     );
-    if let Err(cause) = removal::revoke_grant(app, live, &grant).await {
+    if let Err(cause) = removal::revoke_grant(app, live, grant).await {
         tracing::warn!(instance = live.id, ?cause, "the lost grant was not revoked at the vendor");
     }
     Err(Error::Unkept(cause))
 }
 
-async fn commit(app: &App, live: Instance, watch: Stopwatch) -> Result<Instance, Error> {
+async fn commit(app: &App, live: Instance, tokens: &Tokens, watch: Stopwatch) -> Result<Instance, Error> {
     let owner = live.lease_owner.clone().unwrap_or_default();
     let change = Change::when("state", json!(State::Pending))
         .and(Condition::Equals("lease_owner", owner.clone().into()))
@@ -159,10 +163,7 @@ async fn commit(app: &App, live: Instance, watch: Stopwatch) -> Result<Instance,
         .set("generation", live.generation)
         .set("configuration", json!(live.configuration))
         .remove("lease_owner");
-    let change = match live.access_expires {
-        Some(expires) => change.set("access_expires", expires),
-        None => change,
-    };
+    let change = instance::issued(change, tokens);
     let key = instance::key(live.user, live.id);
     let update = || app.registry.update(&key, change.clone());
     let written = insist(watch, COMMIT_BY, update).await.map_err(|cause| {

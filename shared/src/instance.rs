@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, StoreError};
+use crate::grant::Tokens;
 use crate::keys::KeyNumber;
 use crate::random;
 use crate::registry::{self, Change, Condition, Key, Page, Registry, Written};
@@ -25,6 +26,7 @@ pub enum State {
 
 /// The registry's record of an instance. It holds no secret; attribute names are the registry's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Instance {
     /// A small, growing number.
     pub id: u64,
@@ -68,8 +70,17 @@ pub struct Instance {
     pub version: Option<String>,
     /// The generation of that version.
     pub generation: u64,
+    /// When the current access token was issued.
+    pub access_issued: Option<Timestamp>,
     /// When the current access token expires; `None`: it does not.
     pub access_expires: Option<Timestamp>,
+    /// Whether there is a refresh token.
+    #[serde(default)]
+    pub refreshable: bool,
+    /// When a refresh was sent that nobody knows the outcome of.
+    pub in_doubt: Option<Timestamp>,
+    /// Until when the vendor is left alone.
+    pub not_before: Option<Timestamp>,
 }
 
 /// Which instances of a user to list.
@@ -111,6 +122,20 @@ fn partition(user: u64) -> String {
 
 fn sort(id: u64) -> String {
     format!("{PREFIX}{id:016}")
+}
+
+/// Adds to a change what the record knows of the current tokens.
+pub(crate) fn issued(change: Change, tokens: &Tokens) -> Change {
+    let change = change
+        .set("access_issued", tokens.issued)
+        .set("refreshable", tokens.refresh_token.is_some())
+        .set("valid", true)
+        .remove("in_doubt")
+        .remove("not_before");
+    match tokens.expires {
+        Some(expires) => change.set("access_expires", expires),
+        None => change.remove("access_expires"),
+    }
 }
 
 /// What is answered for an instance that is not there, or another user's.

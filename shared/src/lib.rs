@@ -12,6 +12,7 @@
 //! | [`vault`], [`registry`] | the two seams: where secrets are, where records are |
 //! | [`grant`], [`instance`], [`configuration`] | what the vault and the registry keep of an instance |
 //! | [`redeem`], [`creation`], [`revision`], [`removal`] | an instance's birth, changes and death, safe at every step |
+//! | [`renewal`] | a live access token: the refresh, which happens once |
 //! | `lease`, `patience` | who may write to a secret now, and how long a request may try |
 //! | [`clock`], [`random`] | the time and randomness, each read in one place |
 //! | `telemetry` | what is logged and counted of a call to a vendor |
@@ -45,6 +46,8 @@ pub mod redeem;
 pub mod registry;
 #[cfg(feature = "send")]
 pub mod removal;
+#[cfg(feature = "send")]
+pub mod renewal;
 #[cfg(feature = "send")]
 pub mod revision;
 #[cfg(feature = "send")]

@@ -31,6 +31,11 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
+/// Draws a number from a range, both ends included. It is for jitter, not for secrets.
+pub fn between(least: u64, most: u64) -> u64 {
+    least + u64::from_le_bytes(bytes()) % (most - least + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

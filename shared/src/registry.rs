@@ -86,6 +86,17 @@ impl Change {
         self
     }
 
+    /// Adds what another change does; where both speak of an attribute, the other counts.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        self.remove.retain(|attribute| !other.set.contains_key(attribute));
+        self.set.retain(|attribute, _| !other.remove.contains(attribute));
+        self.conditions.extend(other.conditions);
+        self.set.extend(other.set);
+        self.remove.extend(other.remove);
+        self
+    }
+
     /// Removes an attribute.
     #[must_use]
     pub fn remove(mut self, attribute: &'static str) -> Self {

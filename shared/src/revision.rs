@@ -17,11 +17,9 @@ use crate::error::{Error, StoreError};
 use crate::grant::Grant;
 use crate::instance::{self, Instance, State};
 use crate::lease::{self, Lease};
-use crate::patience::{COMMIT_BY, STORE_BY, insist};
 use crate::redeem::{self, Proof, redeem};
 use crate::registry::{self, Change, Condition, Written};
 use crate::removal;
-use crate::vault::PutError;
 
 /// How often a change of the record is tried again when the record has changed meanwhile.
 const ATTEMPTS: usize = 5;
@@ -126,11 +124,7 @@ async fn under_lease(
             return Err(error);
         }
     };
-    let kept = async {
-        store(app, &lease, &grant, watch).await?;
-        commit(app, &lease, change, watch).await
-    };
-    match kept.await {
+    match lease.keep(app, &grant, change, watch).await {
         Err(cause) if revision.proof.is_some() => Err(lost(app, &lease, &grant, cause).await),
         outcome => outcome,
     }
@@ -179,42 +173,8 @@ async fn next(
         split.secrets = secrets;
         let granted = redeem(app, element, &split, proof, watch).await?;
         let open = redeem::told(split.open, &granted, &revision.told);
-        change = change.set("configuration", json!(open)).set("valid", true);
+        change = instance::issued(change, &granted.tokens).set("configuration", json!(open));
         (tokens, secrets) = (granted.tokens, split.secrets);
     }
-    change = match tokens.expires {
-        Some(expires) => change.set("access_expires", expires),
-        None => change.remove("access_expires"),
-    };
-    let generation = instance.generation + 1;
-    let change = change.set("generation", generation).set("version", lease.owner.clone());
-    Ok((Grant { generation, tokens, secrets }, lease.ending(change)))
-}
-
-/// Puts the next version into the vault. When that fails the lease stays, since the version may be there.
-async fn store(app: &App, lease: &Lease, grant: &Grant, watch: Stopwatch) -> Result<(), Error> {
-    let text = grant.to_text().map_err(|error| Error::Internal(error.to_string()))?;
-    let secret = &lease.instance.secret;
-    let stored = insist(watch, STORE_BY, || async {
-        match app.vault.put(secret, &lease.owner, &text).await {
-            Ok(()) => Ok(Ok(())),
-            Err(PutError::Store(cause)) => Err(cause),
-            Err(cause) => Ok(Err(cause)),
-        }
-    });
-    match stored.await? {
-        Ok(()) => Ok(()),
-        Err(PutError::Gone) => Err(instance::unknown(lease.instance.id)),
-        Err(cause) => Err(StoreError::Damaged(cause.to_string()).into()),
-    }
-}
-
-async fn commit(app: &App, lease: &Lease, change: Change, watch: Stopwatch) -> Result<Instance, Error> {
-    let Instance { user, id, .. } = lease.instance;
-    let key = instance::key(user, id);
-    let update = || app.registry.update(&key, change.clone());
-    match insist(watch, COMMIT_BY, update).await?.proven_by("version", &lease.owner) {
-        Written::Done(item) => Ok(registry::from_item(item)?),
-        Written::Refused(_) => Err(instance::unknown(id)),
-    }
+    Ok((Grant { generation: instance.generation + 1, tokens, secrets }, change))
 }

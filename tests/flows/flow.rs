@@ -108,14 +108,37 @@ async fn a_deleted_instance_is_gone_here_and_revoked_at_the_vendor() {
     assert_eq!(client.instance("infusionsoftcrm", "Next").await["id"], 2, "an id is never given again");
 }
 
+/// Twenty callers, each after another's refresh or together with it, while the sandbox rotates refresh
+/// tokens and ends the grant when an old one is used.
 #[tokio::test]
-async fn a_stale_access_token_is_a_clear_conflict() {
-    let broker = Broker::start(&["--sandbox-access-lifetime", "0"]).await;
+async fn a_token_that_has_expired_is_refreshed_once_for_all_who_ask() {
+    let broker = Broker::start(&["--sandbox-access-lifetime", "0", "--sandbox-grace", "0"]).await;
     let instance = broker.client.instance("infusionsoftcrm", "Stale").await;
     let path = format!("/instances/{}/access-token", instance["id"]);
-    let (status, answer) = outcome(broker.client.call(Method::GET, &path)).await;
-    assert_eq!(status, 409);
-    assert!(answer["message"].as_str().unwrap().contains("has expired"), "{answer}");
+    let calls = (0..20).map(|_| outcome(broker.client.call(Method::GET, &path)));
+    for (status, answer) in futures_util::future::join_all(calls).await {
+        assert_eq!(status, 200, "{answer}");
+    }
+    let shown = ok(broker.client.call(Method::GET, &format!("/instances/{}", instance["id"]))).await;
+    assert_eq!(shown["valid"], true, "no refresh token was used twice");
+    assert!(broker.stats().await["refreshes"].as_u64().unwrap() >= 1);
+}
+
+#[tokio::test]
+async fn re_authentication_without_a_code_refreshes_the_grant() {
+    let broker = Broker::start(&["--sandbox-grace", "0"]).await;
+    let client = &broker.client;
+    let made = client.instance("infusionsoftcrm", "Renewed").await;
+    let before = client.access_token(&made["id"]).await;
+    let path = format!("/instances/{}?reAuthenticate=true", made["id"]);
+    let renewed = ok(client.call(Method::PUT, &path).json(&made)).await;
+    assert_eq!((&renewed["id"], &renewed["token"]), (&made["id"], &made["token"]));
+    let after = client.access_token(&made["id"]).await;
+    assert_ne!(before, after);
+    assert_eq!((client.userinfo(&after).await, broker.stats().await["refreshes"].clone()), (200, 1.into()));
+    let odd =
+        client.call(Method::GET, &format!("/instances/{}/access-token?minimumSeconds=soon", made["id"]));
+    assert_eq!(outcome(odd).await.0, 400);
 }
 
 #[tokio::test]

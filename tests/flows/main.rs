@@ -18,6 +18,7 @@ mod leaks;
 mod life_and_death;
 mod oidc_provider;
 mod readme;
+mod refresh;
 mod revision_faults;
 mod revisions;
 mod sandbox;

@@ -83,11 +83,6 @@ pub(crate) fn revision(element: &Element, body: &Map<String, Value>, whole: bool
     })
 }
 
-/// Refuses a request that wants to authenticate again and has nothing to do it with.
-pub(crate) fn require_code(revision: &Revision) -> Result<(), Error> {
-    if revision.proof.is_some() { Ok(()) } else { Err(Error::Invalid(NO_CODE.into())) }
-}
-
 /// Reads the code, and the code verifier of a caller who keeps it.
 fn code(provider: &Map<String, Value>) -> Option<Proof> {
     let code = text(provider.get("code")).filter(|code| !code.trim().is_empty())?;

@@ -1,9 +1,12 @@
-//! `PUT` and `PATCH /instances/{id}`: another name, tags or configuration, and a new consent.
+//! `PUT` and `PATCH /instances/{id}`: another name, tags or configuration, and a new consent; with
+//! `reAuthenticate=true` and no code the grant is refreshed.
 
 use lambda_http::{Body, Response};
 use valetkey::app::App;
 use valetkey::error::Error;
 use valetkey::http::{self, Call};
+use valetkey::instance;
+use valetkey::renewal::{self, Ask};
 use valetkey::revision::revise;
 use valetkey::wire::InstanceBody;
 
@@ -21,9 +24,13 @@ async fn answer(app: &App, call: &Call, whole: bool) -> Result<Response<Body>, E
     let (user, instance) = app.instance(call).await?;
     let element = app.catalogue.element(&instance.element)?;
     let revision = draft::revision(element, &call.object()?, whole)?;
-    if call.query("reAuthenticate").is_some_and(|said| said.eq_ignore_ascii_case("true")) {
-        draft::require_code(&revision)?;
+    let again = call.query("reAuthenticate").is_some_and(|said| said.eq_ignore_ascii_case("true"));
+    let refresh = again && revision.proof.is_none();
+    let mut instance = revise(app, instance, &revision, call.watch).await?;
+    if refresh {
+        let (user, id) = (instance.user, instance.id);
+        renewal::live(app, instance, Ask::New, call.watch).await?;
+        instance = instance::find(&*app.registry, user, id).await?.ok_or_else(|| instance::unknown(id))?;
     }
-    let instance = revise(app, instance, &revision, call.watch).await?;
     http::json(&InstanceBody::new(&instance, app.token(&instance)?, &app.catalogue, &user))
 }

@@ -94,6 +94,9 @@ pub struct AccessToken<'a> {
     /// The scope that was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<&'a str>,
+    /// Why this is not a new token though one was due: the vendor is in trouble.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<&'a str>,
 }
 
 /// How many instances a user has.

@@ -1,0 +1,302 @@
+//! The refresh: a live access token for whoever asks, and one refresh at the vendor however many ask.
+//!
+//! A vendor that rotates refresh tokens ends the whole grant when an old one is used twice. So exclusion
+//! comes before the vendor is asked:
+//!
+//! 1. A token that is fresh enough is read from the vault and given out.
+//! 2. Else the lease is taken. Who does not get it gives out the token that is still valid, or waits for
+//!    the one who did. Nobody asks the vendor without the lease.
+//! 3. Whoever takes a lease over first looks for what its predecessors have stored (see `lease`).
+//! 4. The vendor is asked, once. A refused connection may be repeated; what may have arrived may not: that
+//!    is doubt, and it is written down. While it lasts the valid token is given out; when that has expired
+//!    one further attempt is made, and its verdict counts.
+//! 5. The answer is stored under the lease owner's id, and then the record names it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::clock::{Stopwatch, Timestamp};
+use crate::configuration;
+use crate::element::{Element, Permanent, Refresh};
+use crate::error::{Error, StoreError};
+use crate::grant::{Grant, Tokens};
+use crate::instance::{self, Instance};
+use crate::lease::{self, Lease};
+use crate::oauth::VendorError;
+use crate::oauth::answer::Granted;
+use crate::oauth::endpoint;
+use crate::oauth::refresh::refresh;
+use crate::patience::SPEND_BY;
+use crate::random;
+use crate::redeem;
+use crate::registry::Change;
+use crate::telemetry::asked;
+
+/// A token is due so long before it expires at most, in seconds; never more than half its life.
+const MARGIN: Timestamp = 900;
+
+/// How long a caller without a valid token waits for the one who has the lease.
+const WAIT: Duration = Duration::from_secs(15);
+
+/// The time between two looks at the record, in milliseconds, at least and at most.
+const LOOK: (u64, u64) = (40, 160);
+
+/// How long a vendor is left alone after it failed and did not say how long, in seconds.
+const BACK_OFF: Timestamp = 5;
+
+/// A doubtful request has certainly ended after this, in seconds: the vendor's own limits.
+const DOUBT_ENDS: Timestamp = 60;
+
+/// An access token, and why it is not a new one when one was due.
+pub struct Live {
+    /// The grant that is current.
+    pub grant: Grant,
+    /// Why the vendor gave no new token.
+    pub warning: Option<String>,
+}
+
+/// How urgently a token is asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Ask {
+    /// One that lives so many seconds, as far as that is half its life at most.
+    Lasting(Timestamp),
+    /// A new one, whatever there is.
+    New,
+}
+
+/// How an attempt to refresh ended.
+enum Outcome {
+    /// There is a new grant.
+    Refreshed(Grant),
+    /// Somebody else has the lease, or has just had it.
+    Busy,
+    /// There is no new one, for this reason; the old one may serve.
+    Kept(Error),
+}
+
+/// Gives a live access token for a request that came when `watch` was started.
+pub async fn live(app: &App, mut instance: Instance, ask: Ask, watch: Stopwatch) -> Result<Live, Error> {
+    let asked_at = instance.generation;
+    loop {
+        let renewed = instance.generation > asked_at;
+        if renewed || !is_due(&instance, ask, app.clock.now()) {
+            return Ok(Live { grant: current(app, &instance).await?, warning: None });
+        }
+        match attempt(app, &instance, ask, watch).await? {
+            Outcome::Refreshed(grant) => return Ok(Live { grant, warning: None }),
+            Outcome::Kept(error) if is_valid(&instance, app.clock.now()) => {
+                let grant = current(app, &instance).await?;
+                return Ok(Live { grant, warning: Some(error.to_string()) });
+            }
+            Outcome::Kept(error) => return Err(error),
+            Outcome::Busy if is_valid(&instance, app.clock.now()) && !matches!(ask, Ask::New) => {
+                return Ok(Live { grant: current(app, &instance).await?, warning: None });
+            }
+            Outcome::Busy if watch.is_before(WAIT) => {}
+            Outcome::Busy => {
+                return Err(Error::Unfinished("The access token is being refreshed; try again".into()));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(random::between(LOOK.0, LOOK.1))).await;
+        let (user, id) = (instance.user, instance.id);
+        instance = instance::find(&*app.registry, user, id).await?.ok_or_else(|| instance::unknown(id))?;
+        if !instance.valid {
+            return Err(dead(&instance));
+        }
+    }
+}
+
+/// Tells whether a new token should be asked for.
+fn is_due(instance: &Instance, ask: Ask, now: Timestamp) -> bool {
+    let Some(expires) = instance.access_expires else { return matches!(ask, Ask::New) };
+    if !instance.refreshable && expires > now {
+        return false;
+    }
+    let half = instance.access_issued.map_or(0, |issued| (expires - issued) / 2);
+    match ask {
+        Ask::New => true,
+        Ask::Lasting(seconds) => expires - now <= MARGIN.max(seconds).min(half),
+    }
+}
+
+fn is_valid(instance: &Instance, now: Timestamp) -> bool {
+    instance.access_expires.is_none_or(|expires| expires > now)
+}
+
+async fn current(app: &App, instance: &Instance) -> Result<Grant, Error> {
+    if let Some(grant) = app.grant(instance).await? {
+        return Ok(grant);
+    }
+    // It was deleted meanwhile, or something is very wrong.
+    match instance::find(&*app.registry, instance.user, instance.id).await? {
+        None => Err(instance::unknown(instance.id)),
+        Some(_) => {
+            Err(StoreError::Damaged(format!("the vault has no grant of instance {}", instance.id)).into())
+        }
+    }
+}
+
+/// What is answered for a grant that has ended.
+pub fn dead(instance: &Instance) -> Error {
+    let id = instance.id;
+    Error::Conflict(format!(
+        "The grant of instance {id} has ended; ask the user to consent again and PUT the new code to /instances/{id}"
+    ))
+}
+
+async fn attempt(app: &App, instance: &Instance, ask: Ask, watch: Stopwatch) -> Result<Outcome, Error> {
+    let element = app.catalogue.element(&instance.element)?;
+    let Some(how) = element.oauth2()?.refresh.as_ref() else {
+        return Ok(Outcome::Kept(final_token(instance)));
+    };
+    let now = app.clock.now();
+    if let Some(wait) = instance.not_before.map(|not_before| not_before - now).filter(|wait| *wait > 0) {
+        return Ok(Outcome::Kept(later(wait)));
+    }
+    if !watch.is_before(SPEND_BY) {
+        return Ok(Outcome::Busy);
+    }
+    let lease = match lease::take(app, instance).await {
+        Err(Error::Leased) => return Ok(Outcome::Busy),
+        taken => taken?,
+    };
+    let rolled = lease.instance.generation > instance.generation;
+    if rolled && !is_due(&lease.instance, ask, now) {
+        let grant = current(app, &lease.instance).await?;
+        lease.release(app).await;
+        return Ok(Outcome::Refreshed(grant));
+    }
+    match decide(app, element, how, &lease, watch).await {
+        Ok(Decision::Store(grant, change)) => {
+            let kept = lease.keep(app, &grant, change, watch).await;
+            kept.map(|_| Outcome::Refreshed(grant)).or_else(|error| unkept(instance, error))
+        }
+        Ok(Decision::Change(change, error)) => {
+            lease.close(app, change).await;
+            Ok(Outcome::Kept(error))
+        }
+        Ok(Decision::End) => {
+            lease.close(app, Change::default().set("valid", false).remove("in_doubt")).await;
+            Err(dead(instance))
+        }
+        Err(error) => {
+            lease.release(app).await;
+            Err(error)
+        }
+    }
+}
+
+/// What comes of the vendor's answer.
+enum Decision {
+    /// A new version is stored, and the record changed so.
+    Store(Grant, Change),
+    /// The record alone is changed, and this is why there is no new token.
+    Change(Change, Error),
+    /// The grant is dead.
+    End,
+}
+
+async fn decide(
+    app: &App,
+    element: &Element,
+    how: &Refresh,
+    lease: &Lease,
+    watch: Stopwatch,
+) -> Result<Decision, Error> {
+    let (instance, now) = (&lease.instance, app.clock.now());
+    let old = current(app, instance).await?;
+    let Some(token) = &old.tokens.refresh_token else {
+        return Ok(Decision::Change(Change::default(), final_token(instance)));
+    };
+    if let Some(since) = instance.in_doubt
+        && (is_valid(instance, now) || now < since + DOUBT_ENDS)
+    {
+        let wait = if is_valid(instance, now) { BACK_OFF } else { since + DOUBT_ENDS - now };
+        return Ok(Decision::Change(Change::default(), later(wait)));
+    }
+    let oauth2 = element.oauth2()?;
+    let url = endpoint::of_instance(&how.endpoint.url, &oauth2.placeholders, &instance.configuration)?;
+    let client = configuration::client(&old.secrets)?;
+    let call = async || {
+        let refreshing = refresh(&app.sender, oauth2, how, &url, token, client, &app.clock);
+        asked(element, "refresh", async { Ok(refreshing.await?) }).await
+    };
+    let answer = match call().await {
+        // Nothing was sent: it may be sent again.
+        Err(Error::Vendor(VendorError::Unreachable(_))) if watch.is_before(SPEND_BY) => call().await,
+        answer => answer,
+    };
+    match answer {
+        Ok(granted) => Ok(renewed(lease, &old, granted)),
+        Err(Error::Vendor(error)) => Ok(refused(instance, error, now)),
+        Err(error) => Err(error),
+    }
+}
+
+fn renewed(lease: &Lease, old: &Grant, granted: Granted) -> Decision {
+    let instance = &lease.instance;
+    let open = redeem::told(instance.configuration.clone(), &granted, &BTreeMap::new());
+    let tokens =
+        Tokens { scope: granted.tokens.scope.or_else(|| old.tokens.scope.clone()), ..granted.tokens };
+    let change = instance::issued(Change::default(), &tokens).set("configuration", json!(open));
+    let grant = Grant { generation: instance.generation + 1, tokens, secrets: old.secrets.clone() };
+    Decision::Store(grant, change)
+}
+
+/// Sorts a vendor's refusal or failure by what it means for the grant.
+fn refused(instance: &Instance, error: VendorError, now: Timestamp) -> Decision {
+    let wait = |seconds: Timestamp| Change::default().set("not_before", now + seconds);
+    let (id, element) = (instance.id, &instance.element);
+    match error {
+        VendorError::Refused { means: Some(Permanent::BadClient), .. } => {
+            tracing::error!(count.ClientRefused = 1, element, instance = id, "the vendor refuses the client");
+            let what = "The vendor refuses the client, the grant itself may live: correct oauth.api.key and oauth.api.secret";
+            Decision::Change(Change::default(), Error::Conflict(format!("{what} with PATCH /instances/{id}")))
+        }
+        VendorError::Refused { ref error, means, .. } if means.is_some() || error == "invalid_grant" => {
+            tracing::error!(count.GrantDead = 1, element, instance = id, error, "a grant is dead");
+            Decision::End
+        }
+        VendorError::Refused { status, .. } => {
+            Decision::Change(wait(BACK_OFF), Error::Vendor(VendorError::Failed { status }))
+        }
+        VendorError::Busy { retry_after, .. } => {
+            let seconds = Timestamp::try_from(retry_after).unwrap_or(BACK_OFF);
+            Decision::Change(wait(seconds), Error::Vendor(error))
+        }
+        VendorError::InDoubt(_) | VendorError::Malformed(_) => {
+            tracing::warn!(count.GrantInDoubt = 1, element, instance = id, "a refresh is in doubt");
+            Decision::Change(Change::default().set("in_doubt", now), Error::Vendor(error))
+        }
+        VendorError::Unreachable(_) | VendorError::Failed { .. } => {
+            Decision::Change(wait(BACK_OFF), Error::Vendor(error))
+        }
+    }
+}
+
+/// A new grant that could not be kept may yet be found under the lease.
+fn unkept(instance: &Instance, error: Error) -> Result<Outcome, Error> {
+    if matches!(error, Error::NotFound(_)) {
+        return Err(error);
+    }
+    let (id, element) = (instance.id, &instance.element);
+    tracing::error!(count.GrantUnkept = 1, element, instance = id, cause = ?error, "a refreshed grant is not kept yet");
+    Ok(Outcome::Kept(error))
+}
+
+fn later(seconds: Timestamp) -> Error {
+    let retry_after = u64::try_from(seconds).unwrap_or(1).max(1);
+    Error::Vendor(VendorError::Busy { status: 503, retry_after })
+}
+
+/// What is answered when a token has expired that nothing can replace.
+fn final_token(instance: &Instance) -> Error {
+    let id = instance.id;
+    Error::Conflict(format!(
+        "The access token of instance {id} has expired and the vendor gave no refresh token; ask the user to consent \
+         again and PUT the new code to /instances/{id}"
+    ))
+}

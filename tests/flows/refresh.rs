@@ -1,0 +1,225 @@
+//! A live access token for whoever asks: refreshed when it is due, once however many ask, and the grant is
+//! never lost, wherever the process dies and whatever the vendor answers.
+
+use secrecy::ExposeSecret;
+use tests::machine::{Machine, create};
+use tests::suites::faulty::{Fault, Plan};
+use tests::suites::lossy::Lossy;
+use valetkey::app::App;
+use valetkey::clock::Stopwatch;
+use valetkey::error::Error;
+use valetkey::instance::{self, Instance};
+use valetkey::renewal::{self, Ask, Live};
+
+const SECOND: &str =
+    r#"{"access_token":"second","refresh_token":"refresh2","token_type":"bearer","expires_in":60}"#;
+
+/// The writes of a refresh: the lease, the secret, the commit.
+const REFRESH: usize = 3;
+
+/// Until the vendor's tokens, which live 60 s, are due; and until they have expired.
+const DUE: i64 = 31;
+const EXPIRED: i64 = 61;
+
+/// Longer than a lease lasts, with what the clocks may differ.
+const LEASE_IS_DEAD: i64 = 400;
+
+async fn found(machine: &Machine) -> Instance {
+    instance::find(&machine.registry, 1, 1).await.unwrap().unwrap()
+}
+
+async fn ask(machine: &Machine, app: &App) -> Result<Live, Error> {
+    renewal::live(app, found(machine).await, Ask::Lasting(0), Stopwatch::start()).await
+}
+
+fn token(live: &Live) -> &str {
+    live.grant.tokens.access_token.expose_secret()
+}
+
+/// Makes an instance, lets its token age, and gives the vendor its next answer.
+async fn aged(seconds: i64, status: &str, answer: &str) -> Machine {
+    let machine = Machine::new().await;
+    create(&machine.sound()).await.unwrap();
+    machine.pass(seconds);
+    machine.vendor.answers(status, "", answer);
+    machine
+}
+
+#[tokio::test]
+async fn a_fresh_token_costs_the_vendor_nothing_and_a_due_one_a_single_request() {
+    let machine = aged(DUE - 2, "200 OK", SECOND).await;
+    let app = machine.sound();
+    assert_eq!(token(&ask(&machine, &app).await.unwrap()), "access");
+    assert_eq!(machine.asked(), (1, 0), "the exchange alone");
+    machine.pass(2);
+    let live = ask(&machine, &app).await.unwrap();
+    assert_eq!((token(&live), live.warning.as_deref()), ("second", None));
+    assert_eq!(machine.asked(), (2, 0));
+    let request = machine.vendor.requests().pop().unwrap();
+    assert!(
+        request.contains("grant_type=refresh_token") && request.contains("refresh_token=refresh"),
+        "{request}"
+    );
+    let record = found(&machine).await;
+    assert_eq!((record.generation, record.lease_owner, record.valid), (2, None, true));
+    assert_eq!(token(&ask(&machine, &app).await.unwrap()), "second");
+    assert_eq!(machine.asked(), (2, 0));
+}
+
+#[tokio::test]
+async fn a_token_that_must_last_is_refreshed_up_to_half_its_life() {
+    let machine = aged(10, "200 OK", SECOND).await;
+    let app = machine.sound();
+    for (seconds, expected) in [(0, "access"), (29, "access"), (1_000_000, "access")] {
+        let live = renewal::live(&app, found(&machine).await, Ask::Lasting(seconds), Stopwatch::start())
+            .await
+            .unwrap();
+        assert_eq!(token(&live), expected, "{seconds}: 50 s are left, half its life is 30");
+    }
+    let live = renewal::live(&app, found(&machine).await, Ask::New, Stopwatch::start()).await.unwrap();
+    assert_eq!(token(&live), "second");
+}
+
+#[tokio::test]
+async fn of_many_callers_at_once_one_asks_the_vendor_and_all_get_the_same_token() {
+    for aged_by in [DUE, EXPIRED] {
+        let machine = aged(aged_by, "200 OK", SECOND).await;
+        let apps: Vec<_> = (0..64).map(|_| machine.sound()).collect();
+        let asked = futures_util::future::join_all(apps.iter().map(|app| ask(&machine, app))).await;
+        let tokens: Vec<_> = asked.iter().map(|live| token(live.as_ref().unwrap()).to_owned()).collect();
+        assert_eq!(machine.asked(), (2, 0), "one exchange, one refresh");
+        if aged_by == EXPIRED {
+            assert!(tokens.iter().all(|token| token == "second"), "{tokens:?}");
+        }
+        assert!(asked.iter().all(|live| live.as_ref().unwrap().warning.is_none()));
+    }
+}
+
+#[tokio::test]
+async fn a_death_at_any_write_of_a_refresh_loses_no_grant() {
+    for turn in 1..=REFRESH {
+        for fault in [Fault::DeathBefore, Fault::DeathAfter] {
+            let (machine, plan) = (aged(EXPIRED, "200 OK", SECOND).await, Plan::new(turn, Some(fault)));
+            let app = machine.planned(&plan);
+            tokio::select! {
+                biased;
+                () = plan.death() => {}
+                _ = ask(&machine, &app) => panic!("it lives on after write {turn}"),
+            }
+            let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
+            let asked = machine.asked().0;
+            machine.pass(LEASE_IS_DEAD);
+            machine.vendor.answers(
+                "200 OK",
+                "",
+                &SECOND.replace("second", "third").replace("refresh2", "refresh3"),
+            );
+            let live = ask(&machine, &machine.sound()).await.unwrap();
+            // What was stored is expired by now, and its refresh token is the one that is sent.
+            assert_eq!(token(&live), "third", "{done} writes");
+            assert_eq!(machine.asked().0, asked + 1);
+            let sent = machine.vendor.requests().pop().unwrap();
+            assert_eq!(sent.contains("refresh_token=refresh2"), done >= 2, "{done} writes: {sent}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lost_replies_and_a_store_that_fails_once_cost_nothing() {
+    let machine = aged(EXPIRED, "200 OK", SECOND).await;
+    let lossy = machine.app(machine.vault.clone(), Lossy(machine.registry.clone()));
+    assert_eq!(token(&ask(&machine, &lossy).await.unwrap()), "second");
+    assert_eq!(machine.asked(), (2, 0));
+    for turn in [2, REFRESH] {
+        let (machine, plan) =
+            (aged(EXPIRED, "200 OK", SECOND).await, Plan::new(turn, Some(Fault::FailsOnce)));
+        assert_eq!(token(&ask(&machine, &machine.planned(&plan)).await.unwrap()), "second", "write {turn}");
+        assert_eq!(machine.asked(), (2, 0));
+    }
+}
+
+#[tokio::test]
+async fn while_the_vendor_is_in_trouble_the_valid_token_is_given_out() {
+    for (status, answer) in [
+        ("500 Failed", "{}"),
+        ("503 Unavailable", "{}"),
+        ("429 Too Many Requests", "{}"),
+        ("401 Unauthorized", r#"{"error":"invalid_client"}"#),
+        ("400 Bad Request", r#"{"error":"temporarily_odd"}"#),
+        ("200 OK", "<html>"),
+    ] {
+        let machine = aged(DUE, status, answer).await;
+        let app = machine.sound();
+        let live = ask(&machine, &app).await.unwrap();
+        assert_eq!((token(&live), live.warning.is_some()), ("access", true), "{status} {answer}");
+        let record = found(&machine).await;
+        assert_eq!((record.valid, record.lease_owner), (true, None), "{status}: nothing is expired by it");
+        machine.pass(EXPIRED);
+        machine.vendor.answers("200 OK", "", SECOND);
+        assert_eq!(token(&ask(&machine, &app).await.unwrap()), "second", "{status}: and then it goes on");
+    }
+}
+
+#[tokio::test]
+async fn a_busy_vendor_is_left_alone_as_long_as_it_says() {
+    let machine = aged(EXPIRED, "503 Unavailable", "{}").await;
+    machine.vendor.answers("503 Unavailable", "retry-after: 30\r\n", "{}");
+    let app = machine.sound();
+    for _ in 0..3 {
+        let error = ask(&machine, &app).await.err().unwrap();
+        assert_eq!((error.status().as_u16(), error.retry_after()), (503, Some(30)));
+    }
+    assert_eq!(machine.asked().0, 2, "it was asked once");
+    machine.pass(30);
+    machine.vendor.answers("200 OK", "", SECOND);
+    assert_eq!(token(&ask(&machine, &app).await.unwrap()), "second");
+}
+
+#[tokio::test]
+async fn a_dead_grant_is_asked_about_once_and_says_what_to_do() {
+    let machine = aged(EXPIRED, "400 Bad Request", r#"{"error":"invalid_grant"}"#).await;
+    let app = machine.sound();
+    let error = ask(&machine, &app).await.err().unwrap();
+    assert!(error.status() == 409 && error.to_string().contains("consent again"), "{error}");
+    let record = found(&machine).await;
+    assert_eq!((record.valid, record.lease_owner), (false, None));
+    assert_eq!(machine.asked().0, 2);
+}
+
+#[tokio::test]
+async fn doubt_is_written_down_and_one_further_attempt_is_final() {
+    let doubtful = "HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"access_token\":";
+    let machine = aged(DUE, "200 OK", SECOND).await;
+    machine.vendor.answers_raw(doubtful.into());
+    let app = machine.sound();
+    let live = ask(&machine, &app).await.unwrap();
+    assert_eq!((token(&live), live.warning.is_some()), ("access", true));
+    assert!(found(&machine).await.in_doubt.is_some());
+    for _ in 0..3 {
+        assert_eq!(token(&ask(&machine, &app).await.unwrap()), "access");
+    }
+    assert_eq!(machine.asked().0, 2, "while the token is valid the vendor is not asked again");
+    machine.pass(EXPIRED - DUE);
+    let error = ask(&machine, &app).await.err().unwrap();
+    assert_eq!(error.status(), 503, "the request may still be on its way: {error}");
+    assert_eq!(machine.asked().0, 2);
+    machine.pass(LEASE_IS_DEAD);
+    machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
+    assert_eq!(ask(&machine, &app).await.err().unwrap().status(), 409, "its verdict is final");
+    assert!(!found(&machine).await.valid);
+}
+
+#[tokio::test]
+async fn a_token_without_a_refresh_token_serves_until_it_expires() {
+    let machine = Machine::new().await;
+    machine.vendor.answers("200 OK", "", r#"{"access_token":"only","expires_in":60}"#);
+    let app = machine.sound();
+    create(&app).await.unwrap();
+    machine.pass(EXPIRED - 2);
+    let live = ask(&machine, &app).await.unwrap();
+    assert_eq!((token(&live), live.warning.as_deref()), ("only", None));
+    machine.pass(2);
+    let error = ask(&machine, &app).await.err().unwrap();
+    assert!(error.status() == 409 && error.to_string().contains("no refresh token"), "{error}");
+    assert_eq!(machine.asked().0, 1);
+}
