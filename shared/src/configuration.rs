@@ -88,6 +88,29 @@ pub fn missing<'a>(element: &'a Element, given: &Given) -> Vec<&'a str> {
     required.map(|setting| setting.key.as_str()).filter(|key| !has(key)).collect()
 }
 
+/// The longest configuration, keys and values together, in bytes: with the tokens it must fit into one
+/// secret of 64 KiB.
+const LONGEST: usize = 32_768;
+
+/// Refuses a configuration that no store would keep.
+pub fn check_length(open: &Given, secrets: &BTreeMap<String, SecretString>) -> Result<(), Error> {
+    let open: usize = open.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, String::len)).sum();
+    let secret: usize = secrets.iter().map(|(key, value)| key.len() + value.expose_secret().len()).sum();
+    let length = open + secret;
+    if length <= LONGEST {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!("`configuration` is {length} bytes long; the most that is kept is {LONGEST}")))
+}
+
+/// Fills in defaults for what is not given.
+pub fn with_defaults(element: &Element, mut given: Given) -> Given {
+    for setting in element.configuration.iter().filter(|setting| setting.default.is_some()) {
+        given.entry(setting.key.clone()).or_insert_with(|| setting.default.clone());
+    }
+    given
+}
+
 /// Gives the client's credentials at the vendor out of an instance's secrets.
 #[cfg(feature = "send")]
 pub fn client(secrets: &BTreeMap<String, SecretString>) -> Result<Client<'_>, Error> {
@@ -96,11 +119,16 @@ pub fn client(secrets: &BTreeMap<String, SecretString>) -> Result<Client<'_>, Er
 }
 
 /// Fills in defaults, normalises hosts and takes the secrets out.
-pub fn split(element: &Element, mut given: Given) -> Result<Split, Error> {
-    for setting in &element.configuration {
-        if let (Some(default), false) = (&setting.default, given.contains_key(&setting.key)) {
-            given.insert(setting.key.clone(), Some(default.clone()));
+pub fn split(element: &Element, given: Given) -> Result<Split, Error> {
+    let mut given = with_defaults(element, given);
+    for placeholder in element.oauth2.iter().flat_map(|oauth2| oauth2.placeholders.values()) {
+        if let Some(Some(value)) = given.get(&placeholder.configuration)
+            && !value.trim().is_empty()
+        {
+            endpoint::check(placeholder, value)?;
         }
+    }
+    for setting in &element.configuration {
         if let (false, Some(Some(value))) = (setting.hosts.is_empty(), given.get_mut(&setting.key))
             && !value.trim().is_empty()
         {

@@ -58,6 +58,8 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) 
         tags,
         configuration: split.open.clone(),
         imported: !matches!(proof, Proof::Code(..)),
+        edits: 0,
+        versions_until: None,
         created: app.clock.now(),
         valid: true,
         disabled: false,
@@ -88,7 +90,8 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) 
         ..pending
     };
     let grant = Grant { generation: 1, tokens: granted.tokens, secrets: split.secrets };
-    store(app, &live, &grant, watch).await?;
+    let ours = proof.makes_a_new_grant(&grant.tokens);
+    store(app, &live, &grant, ours, watch).await?;
     commit(app, live, &grant.tokens, watch).await
 }
 
@@ -128,9 +131,9 @@ async fn give_up(app: &App, pending: &Instance, error: Error) -> Error {
     error
 }
 
-/// Puts the grant into the vault. When that cannot be done the grant is revoked, as far as it can be:
-/// nobody could ever use or end it.
-async fn store(app: &App, live: &Instance, grant: &Grant, watch: Stopwatch) -> Result<(), Error> {
+/// Puts the grant into the vault. When that cannot be done and the grant is `ours`, it is revoked, as far as
+/// it can be: nobody could ever use or end it.
+async fn store(app: &App, live: &Instance, grant: &Grant, ours: bool, watch: Stopwatch) -> Result<(), Error> {
     let text = grant.to_text().map_err(|error| Error::Internal(error.to_string()))?;
     let version = live.version.as_deref().unwrap_or_default();
     let stored = insist(watch, STORE_BY, || async {
@@ -148,7 +151,7 @@ async fn store(app: &App, live: &Instance, grant: &Grant, watch: Stopwatch) -> R
         ?cause,
         "a grant is lost: the vault did not keep it"
     );
-    if let Err(cause) = removal::revoke_grant(app, live, grant).await {
+    if ours && let Err(cause) = removal::revoke_grant(app, live, grant).await {
         tracing::warn!(instance = live.id, ?cause, "the lost grant was not revoked at the vendor");
     }
     Err(Error::Unkept(cause))

@@ -4,9 +4,6 @@ use lambda_http::http::StatusCode;
 
 use crate::oauth::VendorError;
 
-/// How long a change of an instance may take, in seconds, in most cases.
-const LEASED: u64 = 2;
-
 /// Why a request gets no ordinary answer. What is displayed here is what the client reads.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -34,8 +31,11 @@ pub enum Error {
     #[error("{0}")]
     Conflict(String),
     /// Another change of the instance is under way.
-    #[error("Another change of this instance is under way; try again in a moment")]
-    Leased,
+    #[error("Another change of this instance is under way; try again after {0} seconds")]
+    Leased(u64),
+    /// The secret has been written as often as its store allows for now.
+    #[error("The secrets of this instance have changed too often; try again after {0} seconds")]
+    TooOften(u64),
     /// There was too much to do for one request; the same one goes on.
     #[error("{0}")]
     Unfinished(String),
@@ -89,7 +89,8 @@ impl Error {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict(_) | Self::Leased => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::Leased(_) => StatusCode::CONFLICT,
+            Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -109,7 +110,7 @@ impl Error {
         match self {
             Self::Vendor(VendorError::Busy { retry_after, .. }) => Some(*retry_after),
             Self::Store(StoreError::Unavailable(_)) | Self::Unfinished(_) => Some(1),
-            Self::Leased => Some(LEASED),
+            Self::Leased(seconds) | Self::TooOften(seconds) => Some(*seconds),
             _ => None,
         }
     }

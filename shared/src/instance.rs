@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, StoreError};
+#[cfg(feature = "send")]
 use crate::grant::Tokens;
 use crate::keys::KeyNumber;
 use crate::random;
@@ -47,6 +48,11 @@ pub struct Instance {
     /// Whether its first grant was brought along, and not made of a code.
     #[serde(default)]
     pub imported: bool,
+    /// Counts the changes of `configuration`, so that none is laid over another unseen.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub edits: u64,
+    /// When the versions of its secret will have aged enough for a new one not to be one too many.
+    pub versions_until: Option<Timestamp>,
     /// When it was made.
     pub created: Timestamp,
     /// Whether the grant is alive.
@@ -81,6 +87,22 @@ pub struct Instance {
     pub in_doubt: Option<Timestamp>,
     /// Until when the vendor is left alone.
     pub not_before: Option<Timestamp>,
+}
+
+/// Absent is none, and so a condition on it can be the same for all records.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_none(edits: &u64) -> bool {
+    *edits == 0
+}
+
+/// Adds to a change that it is made only when the configuration is as it was seen, and counts it.
+#[cfg(feature = "send")]
+pub(crate) fn edited(change: Change, seen: &Instance) -> Change {
+    let as_seen = match seen.edits {
+        0 => Condition::Absent("edits"),
+        edits => Condition::Equals("edits", edits.into()),
+    };
+    change.and(as_seen).set("edits", seen.edits + 1)
 }
 
 /// Which instances of a user to list.
@@ -125,6 +147,7 @@ fn sort(id: u64) -> String {
 }
 
 /// Adds to a change what the record knows of the current tokens.
+#[cfg(feature = "send")]
 pub(crate) fn issued(change: Change, tokens: &Tokens) -> Change {
     let change = change
         .set("access_issued", tokens.issued)

@@ -2,7 +2,8 @@
 //!
 //! An owner id is random, and also the id of the vault's version that its holder will store. So every
 //! attempt has a place of its own that is written once, and what a dead holder has stored is found by its
-//! owner id.
+//! owner id. A lease is never taken from a holder that may live: it lasts as long as a request, and is dead
+//! five minutes later, since clocks differ.
 
 use serde_json::json;
 
@@ -13,14 +14,22 @@ use crate::grant::{Grant, Tokens};
 use crate::instance::{self, Instance, State};
 use crate::patience::{COMMIT_BY, STORE_BY, insist};
 use crate::random;
-use crate::registry::{self, Change, Condition, Written};
+use crate::registry::{self, Change, Condition, Item, Written};
 use crate::vault::PutError;
 
-/// How long a lease lasts, in seconds: longer than the vendor's and the stores' deadlines together.
-const LASTS: Timestamp = 20;
+/// How long a lease lasts, in seconds: as long as a request.
+const LASTS: Timestamp = 28;
 
 /// How much the clocks of two processes may differ, in seconds.
 const SKEW: Timestamp = 300;
+
+/// How often a commit is made again because the configuration has changed meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// How many versions of a secret may be written one after the other, and how long it takes until one more
+/// may be, in seconds: at most 88 in any 24 h. Secrets Manager keeps 100, and none younger than a day goes.
+const VERSIONS: Timestamp = 40;
+const VERSION_AGES: Timestamp = 1_800;
 
 /// A lease that is held, and the instance as it stood when it was taken.
 pub(crate) struct Lease {
@@ -33,28 +42,50 @@ pub(crate) struct Lease {
 }
 
 /// Takes the lease of an instance. One that is held answers 409; one whose holder has certainly ended is
-/// taken over, and what that holder had stored becomes current first.
+/// taken over, and what that holder had stored becomes current first. A dead holder that has stored nothing
+/// may have asked the vendor: that is doubt.
 pub(crate) async fn take(app: &App, instance: &Instance) -> Result<Lease, Error> {
     let (owner, now) = (random::id(), app.clock.now());
+    may_write(instance, now)?;
     let change = match (&instance.lease_owner, instance.lease_until) {
         (None, _) => held(instance, &owner, now).and(Condition::Absent("lease_owner")),
         (Some(dead), Some(until)) if until + SKEW < now => {
             let predecessors = instance.predecessors.iter().chain([dead]).collect::<Vec<_>>();
             let seen = Condition::Equals("lease_owner", dead.clone().into());
-            held(instance, &owner, now).and(seen).set("predecessors", json!(predecessors))
+            let doubt = instance.in_doubt.unwrap_or(until - LASTS);
+            let change = held(instance, &owner, now).and(seen);
+            change.set("predecessors", json!(predecessors)).set("in_doubt", doubt)
         }
-        _ => return Err(Error::Leased),
+        (_, until) => return Err(leased(until.map(|until| until + SKEW), now)),
     };
     let key = instance::key(instance.user, instance.id);
     match app.registry.update(&key, change).await?.proven_by("lease_owner", &owner) {
         Written::Done(item) => {
-            rolled(app, Lease { owner, instance: registry::from_item(item)?, rolled: None }).await
+            let mut lease = Lease { owner, instance: registry::from_item(item)?, rolled: None };
+            match lease.roll(app).await {
+                Ok(()) => Ok(lease),
+                Err(error) => {
+                    lease.release(app).await;
+                    Err(error)
+                }
+            }
         }
-        Written::Refused(Some(found)) if found.get("state") == Some(&json!(State::Live)) => {
-            Err(Error::Leased)
-        }
+        Written::Refused(Some(found)) if is_live(&found) => Err(leased(None, now)),
         Written::Refused(_) => Err(instance::unknown(instance.id)),
     }
+}
+
+/// What is answered while somebody has the lease: most are done in a moment; one that has run out is dead
+/// for certain at `dead_at`.
+fn leased(dead_at: Option<Timestamp>, now: Timestamp) -> Error {
+    let wait = dead_at.filter(|dead_at| dead_at - SKEW < now).map_or(2, |dead_at| dead_at - now + 1);
+    Error::Leased(u64::try_from(wait).unwrap_or(1))
+}
+
+/// Refuses one version more than the vault may hold.
+fn may_write(instance: &Instance, now: Timestamp) -> Result<(), Error> {
+    let wait = instance.versions_until.unwrap_or_default() - now - (VERSIONS - 1) * VERSION_AGES;
+    if wait <= 0 { Ok(()) } else { Err(Error::TooOften(u64::try_from(wait).unwrap_or(1))) }
 }
 
 fn held(instance: &Instance, owner: &str, now: Timestamp) -> Change {
@@ -64,28 +95,44 @@ fn held(instance: &Instance, owner: &str, now: Timestamp) -> Change {
         .set("lease_until", now + LASTS)
 }
 
-/// Makes the newest version that a predecessor has stored the current one.
-async fn rolled(app: &App, mut lease: Lease) -> Result<Lease, Error> {
-    for predecessor in lease.instance.predecessors.clone() {
-        let left = Instance { version: Some(predecessor), ..lease.instance.clone() };
-        if let Some(grant) = app.grant(&left).await?
-            && grant.generation > lease.instance.generation
-        {
-            lease.instance = Instance {
-                generation: grant.generation,
-                access_issued: Some(grant.tokens.issued),
-                access_expires: grant.tokens.expires,
-                refreshable: grant.tokens.refresh_token.is_some(),
-                in_doubt: None,
-                ..left
-            };
-            lease.rolled = Some(grant.tokens);
-        }
-    }
-    Ok(lease)
+fn is_live(item: &Item) -> bool {
+    item.get("state") == Some(&json!(State::Live))
 }
 
 impl Lease {
+    /// Makes the newest version that a predecessor has stored the current one.
+    async fn roll(&mut self, app: &App) -> Result<(), Error> {
+        for predecessor in self.instance.predecessors.clone() {
+            let left = Instance { version: Some(predecessor), ..self.instance.clone() };
+            if let Some(grant) = app.grant(&left).await?
+                && grant.generation > self.instance.generation
+            {
+                self.instance = Instance {
+                    generation: grant.generation,
+                    access_issued: Some(grant.tokens.issued),
+                    access_expires: grant.tokens.expires,
+                    refreshable: grant.tokens.refresh_token.is_some(),
+                    valid: true,
+                    in_doubt: None,
+                    not_before: None,
+                    ..left
+                };
+                self.rolled = Some(grant.tokens);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the record must be told of a predecessor's version.
+    fn base(&self) -> Change {
+        match &self.rolled {
+            Some(tokens) => instance::issued(Change::default(), tokens)
+                .set("generation", self.instance.generation)
+                .set("version", json!(self.instance.version)),
+            None => Change::default(),
+        }
+    }
+
     /// Adds to a change that it ends the lease, and is made only while the lease is held.
     fn ending(&self, change: Change) -> Change {
         change
@@ -95,26 +142,41 @@ impl Lease {
             .remove("predecessors")
     }
 
-    /// Stores the next version of the grant and makes it the current one, with a further change of the
-    /// record. When that fails the lease stays, since the version may be there: whoever takes the lease over
-    /// looks for it.
+    /// Stores the next version of the grant and makes it the current one. What else changes of the record,
+    /// `change` tells for the record as it then is: its configuration may have changed meanwhile. When this
+    /// fails the lease stays, since the version may be there: whoever takes the lease over looks for it.
     pub(crate) async fn keep(
         &self,
         app: &App,
         grant: &Grant,
-        change: Change,
+        change: impl Fn(&Instance) -> Result<Change, Error>,
         watch: Stopwatch,
     ) -> Result<Instance, Error> {
-        let Instance { user, id, .. } = self.instance;
         self.store(app, grant, watch).await?;
-        let change =
-            self.ending(change).set("generation", grant.generation).set("version", self.owner.clone());
-        let key = instance::key(user, id);
-        let update = || app.registry.update(&key, change.clone());
-        match insist(watch, COMMIT_BY, update).await?.proven_by("version", &self.owner) {
-            Written::Done(item) => Ok(registry::from_item(item)?),
-            Written::Refused(_) => Err(instance::unknown(id)),
+        let key = instance::key(self.instance.user, self.instance.id);
+        let mut seen = self.instance.clone();
+        for _ in 0..ATTEMPTS {
+            let aged = seen.versions_until.unwrap_or_default().max(app.clock.now()) + VERSION_AGES;
+            let commit = self
+                .ending(self.base().with(change(&seen)?))
+                .set("generation", grant.generation)
+                .set("version", self.owner.clone())
+                .set("versions_until", aged);
+            let update = || app.registry.update(&key, commit.clone());
+            match insist(watch, COMMIT_BY, update).await?.proven_by("version", &self.owner) {
+                Written::Done(item) => return Ok(registry::from_item(item)?),
+                Written::Refused(Some(found)) if is_live(&found) => seen = registry::from_item(found)?,
+                Written::Refused(_) => return Err(instance::unknown(self.instance.id)),
+            }
+            if seen.generation >= grant.generation {
+                // The reply was lost, and somebody has gone on from our version.
+                return Ok(seen);
+            }
+            if seen.lease_owner.as_ref() != Some(&self.owner) {
+                break;
+            }
         }
+        Err(StoreError::Unavailable("the lease was lost before the version was named".into()).into())
     }
 
     async fn store(&self, app: &App, grant: &Grant, watch: Stopwatch) -> Result<(), Error> {
@@ -141,14 +203,8 @@ impl Lease {
     /// Gives the lease back with a change of the record, without having stored anything. What a predecessor
     /// had stored becomes current.
     pub(crate) async fn close(&self, app: &App, change: Change) {
-        let Instance { user, id, generation, ref version, .. } = self.instance;
-        let rolled = match &self.rolled {
-            Some(tokens) => instance::issued(Change::default(), tokens)
-                .set("generation", generation)
-                .set("version", json!(version)),
-            None => Change::default(),
-        };
-        let change = self.ending(rolled.with(change));
+        let Instance { user, id, .. } = self.instance;
+        let change = self.ending(self.base().with(change));
         if let Err(failure) = app.registry.update(&instance::key(user, id), change).await {
             tracing::warn!(instance = id, %failure, "a lease was not given back; it ends by itself");
         }

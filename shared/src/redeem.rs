@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::app::App;
 use crate::clock::Stopwatch;
@@ -27,6 +27,18 @@ pub enum Proof {
     RefreshToken(SecretString),
     /// The access token of an existing grant that cannot be refreshed.
     AccessToken(SecretString),
+}
+
+impl Proof {
+    /// Tells whether what came of it is known to nobody else: not when a grant was brought along and the
+    /// vendor kept its refresh token.
+    pub(crate) fn makes_a_new_grant(&self, tokens: &Tokens) -> bool {
+        match (self, &tokens.refresh_token) {
+            (Self::Code(..), _) => true,
+            (Self::RefreshToken(old), Some(new)) => old.expose_secret() != new.expose_secret(),
+            _ => false,
+        }
+    }
 }
 
 /// Makes a grant. Of a request that has been slow so far nothing is spent: what the vendor gives must be

@@ -82,6 +82,7 @@ impl Change {
     /// Sets an attribute.
     #[must_use]
     pub fn set(mut self, attribute: &'static str, value: impl Into<Value>) -> Self {
+        self.remove.retain(|removed| *removed != attribute);
         self.set.insert(attribute, value.into());
         self
     }
@@ -89,18 +90,18 @@ impl Change {
     /// Adds what another change does; where both speak of an attribute, the other counts.
     #[must_use]
     pub fn with(mut self, other: Self) -> Self {
-        self.remove.retain(|attribute| !other.set.contains_key(attribute));
-        self.set.retain(|attribute, _| !other.remove.contains(attribute));
         self.conditions.extend(other.conditions);
-        self.set.extend(other.set);
-        self.remove.extend(other.remove);
-        self
+        let set = other.set.into_iter().fold(self, |change, (attribute, value)| change.set(attribute, value));
+        other.remove.into_iter().fold(set, Self::remove)
     }
 
     /// Removes an attribute.
     #[must_use]
     pub fn remove(mut self, attribute: &'static str) -> Self {
-        self.remove.push(attribute);
+        self.set.remove(attribute);
+        if !self.remove.contains(&attribute) {
+            self.remove.push(attribute);
+        }
         self
     }
 }
@@ -226,6 +227,15 @@ mod tests {
         assert!(matches!(found.clone().proven_by("owner", "me"), Written::Done(_)));
         assert!(matches!(found.proven_by("owner", "you"), Written::Refused(_)));
         assert!(matches!(Written::Refused(None).proven_by("owner", "me"), Written::Refused(None)));
+    }
+
+    #[test]
+    fn a_change_speaks_of_an_attribute_once_and_the_last_word_counts() {
+        let change = Change::default().remove("a").set("b", 1).remove("a").set("a", 2).remove("b");
+        assert_eq!((change.set.len(), change.remove.as_slice()), (1, &["b"][..]));
+        let both = Change::default().set("b", 3).remove("c").with(change);
+        assert_eq!(both.set.keys().collect::<Vec<_>>(), [&"a"]);
+        assert_eq!(both.remove, ["c", "b"]);
     }
 
     #[test]

@@ -33,6 +33,7 @@ use crate::patience::SPEND_BY;
 use crate::random;
 use crate::redeem;
 use crate::registry::Change;
+use crate::revision;
 use crate::telemetry::asked;
 
 /// A token is due so long before it expires at most, in seconds; never more than half its life.
@@ -46,6 +47,9 @@ const LOOK: (u64, u64) = (40, 160);
 
 /// How long a vendor is left alone after it failed and did not say how long, in seconds.
 const BACK_OFF: Timestamp = 5;
+
+/// How long a vendor is left alone that refuses the client, in seconds: somebody must correct it.
+const CORRECTED: Timestamp = 60;
 
 /// A doubtful request has certainly ended after this, in seconds: the vendor's own limits.
 const DOUBT_ENDS: Timestamp = 60;
@@ -80,6 +84,9 @@ enum Outcome {
 /// Gives a live access token for a request that came when `watch` was started.
 pub async fn live(app: &App, mut instance: Instance, ask: Ask, watch: Stopwatch) -> Result<Live, Error> {
     let asked_at = instance.generation;
+    if !instance.valid {
+        return Err(dead(&instance));
+    }
     loop {
         let renewed = instance.generation > asked_at;
         if renewed || !is_due(&instance, ask, app.clock.now()) {
@@ -87,7 +94,7 @@ pub async fn live(app: &App, mut instance: Instance, ask: Ask, watch: Stopwatch)
         }
         match attempt(app, &instance, ask, watch).await? {
             Outcome::Refreshed(grant) => return Ok(Live { grant, warning: None }),
-            Outcome::Kept(error) if is_valid(&instance, app.clock.now()) => {
+            Outcome::Kept(error) if is_valid(&instance, app.clock.now()) && !matches!(ask, Ask::New) => {
                 let grant = current(app, &instance).await?;
                 return Ok(Live { grant, warning: Some(error.to_string()) });
             }
@@ -160,7 +167,8 @@ async fn attempt(app: &App, instance: &Instance, ask: Ask, watch: Stopwatch) -> 
         return Ok(Outcome::Busy);
     }
     let lease = match lease::take(app, instance).await {
-        Err(Error::Leased) => return Ok(Outcome::Busy),
+        Err(Error::Leased(_)) => return Ok(Outcome::Busy),
+        Err(error @ Error::TooOften(_)) => return Ok(Outcome::Kept(error)),
         taken => taken?,
     };
     let rolled = lease.instance.generation > instance.generation;
@@ -170,9 +178,20 @@ async fn attempt(app: &App, instance: &Instance, ask: Ask, watch: Stopwatch) -> 
         return Ok(Outcome::Refreshed(grant));
     }
     match decide(app, element, how, &lease, watch).await {
-        Ok(Decision::Store(grant, change)) => {
-            let kept = lease.keep(app, &grant, change, watch).await;
-            kept.map(|_| Outcome::Refreshed(grant)).or_else(|error| unkept(instance, error))
+        Ok(Decision::Store(grant, granted)) => {
+            let change = |seen: &Instance| {
+                let open = redeem::told(seen.configuration.clone(), &granted, &BTreeMap::new());
+                let change =
+                    instance::issued(Change::default(), &grant.tokens).set("configuration", json!(open));
+                Ok(instance::edited(change, seen))
+            };
+            match lease.keep(app, &grant, change, watch).await {
+                Ok(_) => Ok(Outcome::Refreshed(grant)),
+                Err(cause) => match revision::lost(app, &lease.instance, &grant, cause).await {
+                    gone @ Error::NotFound(_) => Err(gone),
+                    cause => Ok(Outcome::Kept(cause)),
+                },
+            }
         }
         Ok(Decision::Change(change, error)) => {
             lease.close(app, change).await;
@@ -191,8 +210,8 @@ async fn attempt(app: &App, instance: &Instance, ask: Ask, watch: Stopwatch) -> 
 
 /// What comes of the vendor's answer.
 enum Decision {
-    /// A new version is stored, and the record changed so.
-    Store(Grant, Change),
+    /// A new version is stored.
+    Store(Grant, Granted),
     /// The record alone is changed, and this is why there is no new token.
     Change(Change, Error),
     /// The grant is dead.
@@ -236,14 +255,12 @@ async fn decide(
     }
 }
 
+/// Makes the next version of a grant of what the vendor answered.
 fn renewed(lease: &Lease, old: &Grant, granted: Granted) -> Decision {
-    let instance = &lease.instance;
-    let open = redeem::told(instance.configuration.clone(), &granted, &BTreeMap::new());
-    let tokens =
-        Tokens { scope: granted.tokens.scope.or_else(|| old.tokens.scope.clone()), ..granted.tokens };
-    let change = instance::issued(Change::default(), &tokens).set("configuration", json!(open));
-    let grant = Grant { generation: instance.generation + 1, tokens, secrets: old.secrets.clone() };
-    Decision::Store(grant, change)
+    let scope = granted.tokens.scope.clone().or_else(|| old.tokens.scope.clone());
+    let tokens = Tokens { scope, ..granted.tokens.clone() };
+    let generation = lease.instance.generation + 1;
+    Decision::Store(Grant { generation, tokens, secrets: old.secrets.clone() }, granted)
 }
 
 /// Sorts a vendor's refusal or failure by what it means for the grant.
@@ -254,7 +271,7 @@ fn refused(instance: &Instance, error: VendorError, now: Timestamp) -> Decision 
         VendorError::Refused { means: Some(Permanent::BadClient), .. } => {
             tracing::error!(count.ClientRefused = 1, element, instance = id, "the vendor refuses the client");
             let what = "The vendor refuses the client, the grant itself may live: correct oauth.api.key and oauth.api.secret";
-            Decision::Change(Change::default(), Error::Conflict(format!("{what} with PATCH /instances/{id}")))
+            Decision::Change(wait(CORRECTED), Error::Conflict(format!("{what} with PATCH /instances/{id}")))
         }
         VendorError::Refused { ref error, means, .. } if means.is_some() || error == "invalid_grant" => {
             tracing::error!(count.GrantDead = 1, element, instance = id, error, "a grant is dead");
@@ -275,16 +292,6 @@ fn refused(instance: &Instance, error: VendorError, now: Timestamp) -> Decision 
             Decision::Change(wait(BACK_OFF), Error::Vendor(error))
         }
     }
-}
-
-/// A new grant that could not be kept may yet be found under the lease.
-fn unkept(instance: &Instance, error: Error) -> Result<Outcome, Error> {
-    if matches!(error, Error::NotFound(_)) {
-        return Err(error);
-    }
-    let (id, element) = (instance.id, &instance.element);
-    tracing::error!(count.GrantUnkept = 1, element, instance = id, cause = ?error, "a refreshed grant is not kept yet");
-    Ok(Outcome::Kept(error))
 }
 
 fn later(seconds: Timestamp) -> Error {

@@ -17,8 +17,9 @@ use crate::error::{Error, StoreError};
 use crate::grant::Grant;
 use crate::instance::{self, Instance, State};
 use crate::lease::{self, Lease};
+use crate::oauth::answer::Granted;
 use crate::redeem::{self, Proof, redeem};
-use crate::registry::{self, Change, Condition, Written};
+use crate::registry::{self, Change, Written};
 use crate::removal;
 
 /// How often a change of the record is tried again when the record has changed meanwhile.
@@ -55,12 +56,11 @@ pub async fn revise(
         if revision.proof.is_some() || !split.secrets.is_empty() || loses_secret(element, &instance, &split) {
             return under_lease(app, element, &instance, revision, watch).await;
         }
-        let change =
-            described(revision, &split).and(Condition::Equals("generation", instance.generation.into()));
+        let change = described(&instance, revision, &split);
         let key = instance::key(instance.user, instance.id);
         match app.registry.update(&key, change).await? {
             Written::Done(item) => return Ok(registry::from_item(item)?),
-            Written::Refused(_) if attempts == 0 => return Err(Error::Leased),
+            Written::Refused(_) if attempts == 0 => return Err(Error::Leased(1)),
             Written::Refused(_) => attempts -= 1,
         }
         let (user, id) = (instance.user, instance.id);
@@ -79,12 +79,16 @@ fn merged(element: &Element, instance: &Instance, revision: &Revision) -> Result
         let said = given.iter().filter(|(_, value)| value.as_deref() != Some(MASK));
         configuration.extend(said.map(|(key, value)| (key.clone(), value.clone())));
     }
-    let missing = configuration::missing(element, &configuration);
+    let mut missing = configuration::missing(element, &configuration);
+    if instance.imported && revision.proof.is_none() {
+        missing.retain(|key| *key != configuration::REDIRECT_URI);
+    }
     if !missing.is_empty() {
         return Err(Error::Invalid(format!("Missing configuration: {}", missing.join(", "))));
     }
     let mut split = configuration::split(element, configuration)?;
     split.secrets.retain(|_, secret| !configuration::is_mask(secret));
+    configuration::check_length(&split.open, &split.secrets)?;
     Ok(split)
 }
 
@@ -94,8 +98,8 @@ fn loses_secret(element: &Element, instance: &Instance, split: &Split) -> bool {
     instance.configuration.keys().filter(secret).any(|key| !has(&split.open, key))
 }
 
-/// The change of what is open.
-fn described(revision: &Revision, split: &Split) -> Change {
+/// The change of what is open, of an instance as it was seen.
+fn described(seen: &Instance, revision: &Revision, split: &Split) -> Change {
     let mut change = Change::when("state", json!(State::Live));
     if let Some(name) = &revision.name {
         change = change.set("name", name.clone());
@@ -103,8 +107,8 @@ fn described(revision: &Revision, split: &Split) -> Change {
     if let Some(tags) = &revision.tags {
         change = change.set("tags", json!(tags));
     }
-    if revision.configuration.is_some() || !revision.told.is_empty() {
-        change = change.set("configuration", json!(split.open));
+    if revision.configuration.is_some() || revision.proof.is_some() {
+        change = instance::edited(change.set("configuration", json!(split.open)), seen);
     }
     change
 }
@@ -117,32 +121,49 @@ async fn under_lease(
     watch: Stopwatch,
 ) -> Result<Instance, Error> {
     let lease = lease::take(app, instance).await?;
-    let (grant, change) = match next(app, element, &lease, revision, watch).await {
+    let (grant, granted) = match next(app, element, &lease, revision, watch).await {
         Ok(next) => next,
         Err(error) => {
             lease.release(app).await;
             return Err(error);
         }
     };
+    let change = |seen: &Instance| {
+        let split = merged(element, seen, revision)?;
+        let change = described(seen, revision, &split);
+        Ok(match &granted {
+            Some(granted) => {
+                let open = redeem::told(split.open, granted, &revision.told);
+                instance::issued(change, &granted.tokens).set("configuration", json!(open))
+            }
+            None => change,
+        })
+    };
     match lease.keep(app, &grant, change, watch).await {
-        Err(cause) if revision.proof.is_some() => Err(lost(app, &lease, &grant, cause).await),
+        Err(cause) if revision.proof.is_some() => Err(lost(app, &lease.instance, &grant, cause).await),
         outcome => outcome,
     }
 }
 
 /// What to do with a new grant that is not kept: when the instance was deleted meanwhile it is revoked, so
 /// that nothing is left at the vendor; else it may yet be found under the lease, and is only told of.
-async fn lost(app: &App, lease: &Lease, grant: &Grant, cause: Error) -> Error {
-    let Instance { id, ref element, .. } = lease.instance;
+pub(crate) async fn lost(app: &App, instance: &Instance, grant: &Grant, cause: Error) -> Error {
+    let Instance { id, ref element, .. } = *instance;
     match cause {
         Error::NotFound(_) => {
-            if let Err(cause) = removal::revoke_grant(app, &lease.instance, grant).await {
+            if let Err(cause) = removal::revoke_grant(app, instance, grant).await {
                 tracing::warn!(instance = id, ?cause, "the grant of a deleted instance was not revoked");
             }
             cause
         }
         cause => {
-            tracing::error!(count.GrantLost = 1, element, instance = id, ?cause, "a new grant was not kept");
+            tracing::error!(
+                count.GrantUnkept = 1,
+                element,
+                instance = id,
+                ?cause,
+                "a new grant is not kept yet"
+            );
             match cause {
                 Error::Store(cause) => Error::Unkept(cause),
                 cause => cause,
@@ -151,14 +172,14 @@ async fn lost(app: &App, lease: &Lease, grant: &Grant, cause: Error) -> Error {
     }
 }
 
-/// Makes the next version of the grant, and the change of the record that goes with it.
+/// Makes the next version of the grant; with what the vendor granted, when it was asked.
 async fn next(
     app: &App,
     element: &Element,
     lease: &Lease,
     revision: &Revision,
     watch: Stopwatch,
-) -> Result<(Grant, Change), Error> {
+) -> Result<(Grant, Option<Granted>), Error> {
     let instance = &lease.instance;
     let Some(old) = app.grant(instance).await? else {
         return Err(StoreError::Damaged(format!("the vault has no grant of instance {}", instance.id)).into());
@@ -167,14 +188,12 @@ async fn next(
     let mut secrets = old.secrets;
     secrets.retain(|key, _| split.open.get(key).is_some_and(Option::is_some));
     secrets.append(&mut split.secrets);
-    let mut change = described(revision, &split);
-    let mut tokens = old.tokens;
-    if let Some(proof) = &revision.proof {
-        split.secrets = secrets;
-        let granted = redeem(app, element, &split, proof, watch).await?;
-        let open = redeem::told(split.open, &granted, &revision.told);
-        change = instance::issued(change, &granted.tokens).set("configuration", json!(open));
-        (tokens, secrets) = (granted.tokens, split.secrets);
-    }
-    Ok((Grant { generation: instance.generation + 1, tokens, secrets }, change))
+    split.secrets = secrets;
+    configuration::check_length(&split.open, &split.secrets)?;
+    let granted = match &revision.proof {
+        Some(proof) => Some(redeem(app, element, &split, proof, watch).await?),
+        None => None,
+    };
+    let tokens = granted.as_ref().map_or(old.tokens, |granted| granted.tokens.clone());
+    Ok((Grant { generation: instance.generation + 1, tokens, secrets: split.secrets }, granted))
 }

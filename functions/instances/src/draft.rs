@@ -17,12 +17,12 @@ use valetkey::revision::Revision;
 /// The answer to a body without a code, in the platform's words.
 const NO_CODE: &str = "You must provide an OAuth code in order to create an instance of this element";
 
+/// The answer to an import without a grant.
+const NO_TOKEN: &str = "To import a grant send oauth.user.refresh_token in the configuration (or oauth.user.token, \
+                        where the vendor has no refresh tokens)";
+
 /// The most tags of an instance.
 const MOST_TAGS: usize = 50;
-
-/// The longest configuration, keys and values together, in bytes: with the tokens it must fit into one
-/// secret of 64 KiB.
-const LONGEST_CONFIGURATION: usize = 32_768;
 
 /// Reads a body into a draft of an instance; `key_or_id` is the path's, and empty when it has none.
 pub(crate) fn read<'a>(
@@ -47,7 +47,10 @@ pub(crate) fn read<'a>(
     if code.is_none() && !imports {
         return Err(Error::Invalid(NO_CODE.into()));
     }
-    let configuration = given(element, &object(body, "configuration")?)?;
+    let mut configuration = given(element, &object(body, "configuration")?)?;
+    // A mask stands for a value that is not here.
+    configuration.retain(|_, value| value.as_deref() != Some(configuration::MASK));
+    let configuration = configuration::with_defaults(element, configuration);
     let mut missing = configuration::missing(element, &configuration);
     if imports {
         // Nobody was sent anywhere, so there is no callback to name.
@@ -58,7 +61,7 @@ pub(crate) fn read<'a>(
     }
     let proof = match code {
         Some(code) => code,
-        None => brought(&configuration)?,
+        None => brought(&configuration).ok_or_else(|| Error::Invalid(NO_TOKEN.into()))?,
     };
     let name = line(body.get("name"), "name")?.unwrap_or_else(|| element.identity.name.clone());
     let tags = tags(body.get("tags"))?.unwrap_or_else(|| vec![name.clone()]);
@@ -76,9 +79,9 @@ pub(crate) fn revision(element: &Element, body: &Map<String, Value>, whole: bool
     Ok(Revision {
         name: line(body.get("name"), "name")?,
         tags: tags(body.get("tags"))?,
-        configuration,
         whole,
-        proof: code(&provider),
+        proof: code(&provider).or_else(|| brought(configuration.as_ref()?)),
+        configuration,
         told: told(element, &provider)?,
     })
 }
@@ -91,17 +94,13 @@ fn code(provider: &Map<String, Value>) -> Option<Proof> {
 }
 
 /// Takes the tokens of an existing grant out of the configuration.
-fn brought(configuration: &Given) -> Result<Proof, Error> {
-    let token = |key| Some(configuration::text(configuration, key)).filter(|text| !text.trim().is_empty());
-    let refresh_token = token(configuration::REFRESH_TOKEN).map(|token| Proof::RefreshToken(token.into()));
-    let access_token = || token(configuration::ACCESS_TOKEN).map(|token| Proof::AccessToken(token.into()));
-    refresh_token.or_else(access_token).ok_or_else(|| {
-        Error::Invalid(format!(
-            "To import a grant send {} in the configuration (or {}, where the vendor has no refresh tokens)",
-            configuration::REFRESH_TOKEN,
-            configuration::ACCESS_TOKEN
-        ))
-    })
+fn brought(configuration: &Given) -> Option<Proof> {
+    let token = |key| {
+        let text = configuration::text(configuration, key).trim();
+        (!text.is_empty() && text != configuration::MASK).then(|| text.to_owned().into())
+    };
+    let refresh_token = token(configuration::REFRESH_TOKEN).map(Proof::RefreshToken);
+    refresh_token.or_else(|| token(configuration::ACCESS_TOKEN).map(Proof::AccessToken))
 }
 
 /// Takes what the element wants to keep of the vendor's callback.
@@ -172,13 +171,7 @@ fn given(element: &Element, configuration: &Map<String, Value>) -> Result<Given,
         };
         given.insert(key.clone(), text);
     }
-    let length = |(key, value): (&String, &Option<String>)| key.len() + value.as_ref().map_or(0, String::len);
-    let length: usize = given.iter().map(length).sum();
-    if length > LONGEST_CONFIGURATION {
-        return Err(Error::Invalid(format!(
-            "`configuration` is {length} bytes long; the most that is kept is {LONGEST_CONFIGURATION}"
-        )));
-    }
+    configuration::check_length(&given, &BTreeMap::new())?;
     Ok(given)
 }
 

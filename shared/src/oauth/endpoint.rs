@@ -24,14 +24,15 @@ pub fn fill<'a>(
             .filter(|value| !value.trim().is_empty())
             .or(placeholder.default.as_deref())
             .ok_or_else(|| missing(placeholder))?;
-        let value = if placeholder.hosts.is_empty() {
-            segment(value).ok_or_else(|| wrong(placeholder, value))?
-        } else {
-            host(value, &placeholder.hosts).ok_or_else(|| wrong(placeholder, value))?
-        };
-        url = url.replace(&slot, &value);
+        url = url.replace(&slot, &check(placeholder, value)?);
     }
     Ok(url)
+}
+
+/// Checks and normalises what stands for a placeholder.
+pub fn check(placeholder: &Placeholder, value: &str) -> Result<String, Error> {
+    let checked = if placeholder.hosts.is_empty() { segment(value) } else { host(value, &placeholder.hosts) };
+    checked.ok_or_else(|| wrong(placeholder, value))
 }
 
 /// Fills in a URL's placeholders from an instance's configuration.
