@@ -180,6 +180,7 @@ mod tests {
         name = "Host"
         description = "Your host."
         type = "TEXTFIELD_128"
+        hosts = ["*.example.com"]
     "#;
 
     fn problems(from: &str, to: &str) -> String {
@@ -240,6 +241,18 @@ mod tests {
             ("\"*.example.com\"", "\"*\"", "host pattern `*`"),
             ("configuration = \"example.host\"", "configuration = \"other\"", "names `other`"),
             ("[oauth2.token]", "extra = { state = \"x\" }\n[oauth2.token]", "must not set `state`"),
+            ("        hosts = [\"*.example.com\"]\n    ", "    ", "must have the placeholder's `hosts`"),
+            (
+                "[oauth2.token]",
+                "[oauth2.answer]\nkeep = { hook = \"x.private.key\" }\n[oauth2.token]",
+                "names `x.private.key`",
+            ),
+            (
+                "[oauth2.token]",
+                "[oauth2.revoke]\nendpoint = { url = \"https://a.example.com/r\", client_authentication = \
+                 \"client_secret_basic\" }\nby = \"bearer\"\n[oauth2.token]",
+                "must be none",
+            ),
         ];
         for (from, to, expected) in cases {
             let found = problems(from, to);

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::element::{Authorize, Element, Endpoint, Kind, OAuth2, Pkce, Placeholder, Setting};
+use crate::element::{
+    Authorize, ClientAuthentication, Element, Endpoint, Kind, OAuth2, Pkce, Placeholder, RevokedBy, Setting,
+    is_secret_key,
+};
 
 /// Lists what is wrong with the elements of one file, each with the field it is about; empty when
 /// nothing is.
@@ -102,6 +105,14 @@ fn protocol(oauth2: &OAuth2, element: &Element, found: &mut Vec<String>) {
         }
     }
     if let Some(revoke) = &oauth2.revoke {
+        if revoke.by == RevokedBy::Bearer
+            && revoke.endpoint.client_authentication != ClientAuthentication::None
+        {
+            found.push(
+                "`oauth2.revoke`: a bearer shows the token alone, so `client_authentication` must be none"
+                    .into(),
+            );
+        }
         endpoint("oauth2.revoke.endpoint", &revoke.endpoint, placeholders, found);
     }
     for key in oauth2.answer.keep.values().chain(oauth2.callback.values()) {
@@ -133,7 +144,15 @@ fn authorize(authorize: &Authorize, found: &mut Vec<String>) {
                 .push(format!("`oauth2.authorize.parameters` holds `{name}`, which `extra` does not define"));
         }
     }
-    for reserved in ["response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge"] {
+    for reserved in [
+        "response_type",
+        "client_id",
+        "redirect_uri",
+        "scope",
+        "state",
+        "code_challenge",
+        "code_challenge_method",
+    ] {
         if authorize.extra.contains_key(reserved) {
             found.push(format!("`oauth2.authorize.extra` must not set `{reserved}`, which valetkey sets"));
         }
@@ -147,9 +166,17 @@ fn endpoint(
     found: &mut Vec<String>,
 ) {
     url(&format!("{field}.url"), &endpoint.url, known, found);
-    for reserved in
-        ["grant_type", "code", "redirect_uri", "client_id", "client_secret", "refresh_token", "token"]
-    {
+    for reserved in [
+        "grant_type",
+        "code",
+        "code_verifier",
+        "redirect_uri",
+        "client_id",
+        "client_secret",
+        "refresh_token",
+        "token",
+        "token_type_hint",
+    ] {
         if endpoint.extra.contains_key(reserved) {
             found.push(format!("`{field}.extra` must not set `{reserved}`, which valetkey sets"));
         }
@@ -193,13 +220,18 @@ fn fill(name: &str, placeholder: &Placeholder, element: &Element, found: &mut Ve
     hosts(&format!("oauth2.placeholders.{name}"), &placeholder.hosts, found);
     let field = format!("oauth2.placeholders.{name}.configuration");
     open_setting(&field, &placeholder.configuration, element, found);
+    let setting = element.configuration.iter().find(|setting| setting.key == placeholder.configuration);
+    if setting.is_some_and(|setting| setting.hosts != placeholder.hosts) {
+        found.push(format!("`{field}`: the setting must have the placeholder's `hosts`"));
+    }
 }
 
 /// Checks that a field names a setting that is there and no secret.
 fn open_setting(field: &str, key: &str, element: &Element, found: &mut Vec<String>) {
     match element.configuration.iter().find(|setting| setting.key == key) {
+        _ if is_secret_key(key) => found.push(format!("`{field}` names `{key}`, which is a secret")),
         None => found.push(format!("`{field}` names `{key}`, which is not in `configuration`")),
-        Some(setting) if setting.kind == Kind::Password || key == "oauth.api.key" => {
+        Some(setting) if setting.kind == Kind::Password => {
             found.push(format!("`{field}` names `{key}`, which is a secret"));
         }
         Some(_) => {}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::element::{Element, Kind, OAuth2, Setting};
+use crate::element::{Element, Kind, OAuth2, Setting, is_secret_key};
 use crate::error::Error;
 use crate::oauth::endpoint;
 #[cfg(feature = "send")]
@@ -47,13 +47,7 @@ pub struct Split {
 /// Tells whether a value is masked in every answer.
 pub fn is_secret(element: &Element, key: &str) -> bool {
     let known = element.configuration.iter().find(|setting| setting.key == key);
-    key == CLIENT_ID
-        || key == CLIENT_SECRET
-        || TOKENS.contains(&key)
-        || key == "password"
-        || key.ends_with(".password")
-        || key.ends_with(".private.key")
-        || known.is_some_and(|setting| setting.kind == Kind::Password)
+    is_secret_key(key) || known.is_some_and(|setting| setting.kind == Kind::Password)
 }
 
 /// Tells whether a whole new configuration may leave a key out without losing it: what an instance cannot

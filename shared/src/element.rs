@@ -376,6 +376,15 @@ pub struct Setting {
     pub number: u32,
 }
 
+/// Tells whether a key's value is masked in every answer, whatever its kind.
+pub fn is_secret_key(key: &str) -> bool {
+    matches!(
+        key,
+        "oauth.api.key" | "oauth.api.secret" | "oauth.user.token" | "oauth.user.refresh_token" | "password"
+    ) || key.ends_with(".password")
+        || key.ends_with(".private.key")
+}
+
 /// The field that a setting is shown in, by the platform's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {

@@ -8,6 +8,7 @@
 //! [`Written::proven_by`] looks for it in what it found.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -165,6 +166,39 @@ pub trait Registry: Send + Sync {
 
     /// Counts one further and tells the number: 1 at first, never the same twice.
     async fn next(&self, counter: &str) -> Result<u64, StoreError>;
+}
+
+#[async_trait]
+impl<R: Registry + ?Sized> Registry for Arc<R> {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        (**self).get(key).await
+    }
+
+    async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError> {
+        (**self).insert(key, item).await
+    }
+
+    async fn update(&self, key: &Key, change: Change) -> Result<Written, StoreError> {
+        (**self).update(key, change).await
+    }
+
+    async fn remove(&self, key: &Key, conditions: Vec<Condition>) -> Result<bool, StoreError> {
+        (**self).remove(key, conditions).await
+    }
+
+    async fn list(
+        &self,
+        partition: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        (**self).list(partition, prefix, after, limit).await
+    }
+
+    async fn next(&self, counter: &str) -> Result<u64, StoreError> {
+        (**self).next(counter).await
+    }
 }
 
 /// Takes a one-time item, for the taker whose random id is `taker`: of any number of takers, one gets

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 use crate::keys;
 use crate::random;
-use crate::registry::{self, Change, Key, Page, Registry, Written};
+use crate::registry::{self, Change, Condition, Key, Page, Registry, Written};
 
 /// A user of the deployment, as the registry keeps it: found by the fingerprint of the user's secret.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct User {
     /// Where hosted connect may send the user's customers back to, compared exactly.
     #[serde(default)]
     pub return_urls: Vec<String>,
+    /// Counts the changes, so that none is lost while the user gets another secret.
+    #[serde(default)]
+    pub changes: u64,
 }
 
 impl User {
@@ -37,6 +40,12 @@ impl User {
         keys::same(&self.organization, &keys::fingerprint(organization_secret.expose_secret()))
     }
 }
+
+/// How often a change is tried.
+const ATTEMPTS: usize = 5;
+
+/// The users that are read at once.
+const AT_ONCE: usize = 16;
 
 /// What the directory knows of a user: which item is the user's. The item itself is found by the
 /// fingerprint of the user's secret, so that a request is let in by one read.
@@ -72,9 +81,12 @@ pub async fn list(
     let Page { items, more } = registry.list(DIRECTORY, "", after.as_deref(), limit).await?;
     let entries = items.into_iter().map(|(_, item)| registry::from_item::<Entry>(item));
     let entries = entries.collect::<Result<Vec<_>, _>>()?;
-    let users = entries.iter().map(|entry| read(registry, &entry.secret));
-    let users = futures_util::future::try_join_all(users).await?;
-    Ok((users.into_iter().flatten().collect(), more))
+    let mut users = Vec::new();
+    for entries in entries.chunks(AT_ONCE) {
+        let reads = entries.iter().map(|entry| read(registry, &entry.secret));
+        users.extend(futures_util::future::try_join_all(reads).await?.into_iter().flatten());
+    }
+    Ok((users, more))
 }
 
 /// Adds a user. Repeating it is no error.
@@ -91,11 +103,17 @@ pub async fn add(registry: &dyn Registry, user: &User, user_secret: &SecretStrin
 
 /// Changes a user; `None` when there is none of that number.
 pub async fn change(registry: &dyn Registry, id: u64, change: Change) -> Result<Option<User>, StoreError> {
-    let Some(entry) = entry(registry, id).await? else { return Ok(None) };
-    match registry.update(&key(&entry.secret), change).await? {
-        Written::Done(item) => Ok(Some(registry::from_item(item)?)),
-        Written::Refused(_) => Ok(None),
+    for _ in 0..ATTEMPTS {
+        let Some(entry) = entry(registry, id).await? else { return Ok(None) };
+        // The user may get another secret just now: then the entry has moved.
+        let Some(seen) = read(registry, &entry.secret).await? else { continue };
+        let counted = change.clone().and(Condition::Equals("changes", seen.changes.into()));
+        let counted = counted.set("changes", seen.changes + 1);
+        if let Written::Done(item) = registry.update(&key(&entry.secret), counted).await? {
+            return Ok(Some(registry::from_item(item)?));
+        }
     }
+    Err(StoreError::Unavailable("the user is being changed by others".into()))
 }
 
 /// Gives a user another secret; the one before ends. Interrupted, it can be repeated: the directory
@@ -105,7 +123,8 @@ pub async fn renew(registry: &dyn Registry, id: u64) -> Result<Option<(User, Sec
     if let Some(former) = former {
         registry.remove(&key(&former), vec![]).await?;
     }
-    let Some(user) = read(registry, &old).await? else { return Ok(None) };
+    let Some(mut user) = read(registry, &old).await? else { return Ok(None) };
+    mark_first(registry, id).await?;
     let fresh = SecretString::from(random::secret());
     let secret = keys::fingerprint(fresh.expose_secret());
     registry.insert(&key(&secret), registry::to_item(&user)?).await?;
@@ -117,14 +136,38 @@ pub async fn renew(registry: &dyn Registry, id: u64) -> Result<Option<(User, Sec
             return Err(StoreError::Unavailable("the user's secret was changed meanwhile".into()));
         }
     }
-    registry.remove(&key(&old), vec![]).await?;
+    while !registry.remove(&key(&old), vec![Condition::Equals("changes", user.changes.into())]).await? {
+        let Some(changed) = read(registry, &old).await? else { break };
+        registry.update(&key(&secret), copied(&changed)).await?;
+        user = changed;
+    }
     registry.update(&place(id), Change::when("secret", secret).remove("former")).await?;
     Ok(Some((user, fresh)))
+}
+
+/// Carries over what was changed of a user while the secret changed.
+fn copied(user: &User) -> Change {
+    Change::default()
+        .set("email_address", user.email_address.clone())
+        .set("first_name", user.first_name.clone())
+        .set("last_name", user.last_name.clone())
+        .set("admin", user.admin)
+        .set("disabled", user.disabled)
+        .set("return_urls", user.return_urls.clone())
+        .set("changes", user.changes)
+}
+
+/// Writes down that the deployment has had its first user, before any secret ends: whoever still has the
+/// first one must not be made anew by it.
+async fn mark_first(registry: &dyn Registry, id: u64) -> Result<(), StoreError> {
+    let made = registry::Item::from_iter([("user".to_owned(), id.into())]);
+    registry.insert(&first_mark(), made).await.map(drop)
 }
 
 /// Removes a user; `false` when there was none.
 pub async fn remove(registry: &dyn Registry, id: u64) -> Result<bool, StoreError> {
     let Some(entry) = entry(registry, id).await? else { return Ok(false) };
+    mark_first(registry, id).await?;
     for secret in entry.former.iter().chain([&entry.secret]) {
         registry.remove(&key(secret), vec![]).await?;
     }
@@ -166,12 +209,10 @@ impl FirstUser {
             last_name: "User".into(),
             admin: true,
             organization: keys::fingerprint(self.organization_secret.expose_secret()),
-            disabled: false,
-            return_urls: Vec::new(),
+            ..User::default()
         };
         add(registry, &user, &self.user_secret).await?;
-        let made = registry::Item::from_iter([("user".to_owned(), user.id.into())]);
-        registry.insert(&mark, made).await?;
+        mark_first(registry, user.id).await?;
         Ok(true)
     }
 

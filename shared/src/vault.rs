@@ -1,5 +1,7 @@
 //! The vault: where secrets are kept, one secret an instance, each with versions.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use secrecy::SecretString;
 
@@ -37,4 +39,23 @@ pub trait Vault: Send + Sync {
 
     /// Removes a secret with all its versions; no error when it is not there.
     async fn remove(&self, secret: &str) -> Result<(), StoreError>;
+}
+
+#[async_trait]
+impl<V: Vault + ?Sized> Vault for Arc<V> {
+    async fn create(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
+        (**self).create(secret, version, text).await
+    }
+
+    async fn put(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
+        (**self).put(secret, version, text).await
+    }
+
+    async fn get(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError> {
+        (**self).get(secret, version).await
+    }
+
+    async fn remove(&self, secret: &str) -> Result<(), StoreError> {
+        (**self).remove(secret).await
+    }
 }

@@ -150,8 +150,11 @@ async fn an_existing_grant_is_imported_by_refreshing_it_or_as_it_is() {
         assert_eq!(made["externalAuthentication"], "initial");
         assert_eq!(made["configuration"]["oauth.user.refresh_token"], "********", "{key}");
         assert_eq!(vendor.seen().concat(), expected.0, "{key}");
-        let (_, token) = inside.call("GET", &format!("/instances/{}/access-token", made["id"]), None).await;
+        let path = format!("/instances/{}", made["id"]);
+        let (_, token) = inside.call("GET", &format!("{path}/access-token"), None).await;
         assert_eq!(token["access_token"], expected.1, "{key}");
+        let (status, back) = inside.call("PUT", &path, Some(&made)).await;
+        assert_eq!((status, &back), (200, &made), "{key}: what was imported can be put back");
     })
     .await;
 }

@@ -1,10 +1,11 @@
 //! An instance is made and deleted while stores fail, replies are lost, and the process dies at every
 //! write. The stores are the embedded ones; the vendor is a server that counts its requests.
 
-use tests::machine::{Machine, create};
+use tests::machine::{Machine, create, create_of};
 use tests::suites::faulty::{Fault, Plan};
 use tests::suites::lossy::Lossy;
 use valetkey::instance::{self, State};
+use valetkey::redeem::Proof;
 use valetkey::registry::Registry;
 use valetkey::removal;
 use valetkey::vault::Vault;
@@ -129,4 +130,12 @@ async fn a_death_at_any_write_of_a_deletion_leaves_the_instance_whole_or_gone() 
             assert_eq!(machine.asked().1, usize::from(turn > 1), "it is revoked before it is forgotten");
         }
     }
+}
+
+#[tokio::test]
+async fn a_grant_that_was_brought_along_is_not_revoked_when_it_cannot_be_kept() {
+    let (machine, plan) = (Machine::new().await, Plan::new(SECRET, Some(Fault::Fails)));
+    let token = Proof::AccessToken("brought".to_owned().into());
+    create_of(&machine.planned(&plan), token).await.unwrap_err();
+    assert_eq!(machine.asked(), (0, 0), "it is the caller's, and works on");
 }

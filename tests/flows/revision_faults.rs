@@ -13,6 +13,7 @@ use valetkey::error::Error;
 use valetkey::instance::{self, Instance};
 use valetkey::redeem::Proof;
 use valetkey::removal;
+use valetkey::renewal::{self, Ask};
 use valetkey::revision::{Revision, revise};
 
 const SECOND: &str =
@@ -158,4 +159,68 @@ async fn an_instance_that_is_deleted_meanwhile_keeps_no_grant_anywhere() {
     assert_eq!(error.status(), 404);
     assert_eq!(machine.asked(), (2, 2), "the old grant and the new are revoked");
     assert!(machine.record().await.is_none());
+}
+
+#[tokio::test]
+async fn a_new_consent_that_died_half_way_revives_a_dead_grant() {
+    let (machine, plan) = (Machine::new().await, Plan::new(REVISION, Some(Fault::DeathBefore)));
+    let made = create(&machine.sound()).await.unwrap();
+    machine.pass(61);
+    machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
+    let ask = renewal::live(&machine.sound(), made, Ask::Lasting(0), Stopwatch::start()).await;
+    assert_eq!(ask.err().unwrap().status(), 409);
+    let dead = found(&machine).await;
+    assert!(!dead.valid);
+    machine.vendor.answers("200 OK", "", SECOND);
+    let app = machine.planned(&plan);
+    tokio::select! {
+        biased;
+        () = plan.death() => {}
+        _ = consent_again(&app, &dead) => panic!("it lives on"),
+    }
+    machine.pass(LEASE_IS_DEAD);
+    let revived = rekey(&machine.sound(), &found(&machine).await).await.unwrap();
+    assert!(revived.valid && revived.in_doubt.is_none(), "the record knows of the grant that was found");
+    assert_eq!(access_token(&machine.sound(), &revived).await, "second");
+}
+
+#[tokio::test]
+async fn a_deletion_ends_the_newest_grant_also_one_that_a_dead_holder_stored() {
+    let (machine, plan) = (Machine::new().await, Plan::new(REVISION, Some(Fault::DeathBefore)));
+    let made = create(&machine.sound()).await.unwrap();
+    machine.vendor.answers("200 OK", "", SECOND);
+    let app = machine.planned(&plan);
+    tokio::select! {
+        biased;
+        () = plan.death() => {}
+        _ = consent_again(&app, &made) => panic!("it lives on"),
+    }
+    // Asked with what was seen before all that.
+    removal::remove(&machine.sound(), &made).await.unwrap();
+    let sent = machine.vendor.requests().pop().unwrap();
+    assert!(sent.starts_with("POST /revoke ") && sent.contains("token=refresh2"), "{sent}");
+    assert!(machine.record().await.is_none());
+}
+
+#[tokio::test]
+async fn a_secret_that_changes_too_often_is_refused_before_the_vendor_is_asked() {
+    let machine = Machine::new().await;
+    let app = machine.sound();
+    let mut instance = create(&app).await.unwrap();
+    let mut written = 0;
+    let refused = loop {
+        match rekey(&app, &instance).await {
+            Ok(changed) => instance = changed,
+            Err(error) => break error,
+        }
+        written += 1;
+        assert!(written < 100, "Secrets Manager keeps no more");
+    };
+    assert_eq!(refused.status().as_u16(), 429);
+    let wait = refused.retry_after().unwrap();
+    let asked = machine.asked();
+    assert_eq!(consent_again(&app, &instance).await.unwrap_err().status().as_u16(), 429);
+    assert_eq!(machine.asked(), asked, "no code is spent");
+    machine.pass(i64::try_from(wait).unwrap());
+    rekey(&app, &instance).await.unwrap();
 }

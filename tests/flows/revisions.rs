@@ -279,3 +279,72 @@ async fn without_an_id_the_tokens_instance_is_meant_but_for_the_list() {
     assert_eq!(access(client, &first).await.0, 404);
     assert_eq!(access(client, &second).await.0, 200);
 }
+
+#[tokio::test]
+async fn of_many_changes_at_once_none_that_was_answered_is_lost() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let made = client.instance("infusionsoftcrm", "Busy").await;
+    let path = format!("/instances/{}", made["id"]);
+    let open = (0..12).map(|number| json!({"configuration": {format!("key{number}"): "kept"}}));
+    let again = json!({"providerData": {"code": client.code("infusionsoftcrm").await}});
+    let changes = open.chain([again]).map(|body| {
+        let request = client.call(Method::PATCH, &path).json(&body);
+        async move { (body, outcome(request).await) }
+    });
+    let outcomes = futures_util::future::join_all(changes).await;
+    let shown = ok(client.call(Method::GET, &path)).await;
+    for (body, (status, answer)) in outcomes {
+        assert!([200, 409].contains(&status), "{answer}");
+        for key in body["configuration"].as_object().into_iter().flatten().map(|(key, _)| key) {
+            assert_eq!(shown["configuration"][key] == "kept", status == 200, "{key}: {shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_cannot_grow_beyond_what_a_store_keeps() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let made = client.instance("infusionsoftcrm", "Growing").await;
+    let path = format!("/instances/{}", made["id"]);
+    for (prefix, most) in [("open", 2), ("password", 1)] {
+        let mut kept = 0;
+        for number in 0..4 {
+            let key = format!("{prefix}{number}.{prefix}");
+            let body = json!({"configuration": {key: "x".repeat(12_000)}});
+            let (status, answer) = outcome(client.call(Method::PATCH, &path).json(&body)).await;
+            assert!(status == 200 || answer["message"].as_str().unwrap().contains("32768"), "{answer}");
+            kept += usize::from(status == 200);
+        }
+        assert!(kept <= most, "{prefix}: {kept}");
+    }
+    assert_eq!(access(client, &made).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_mask_is_no_secret_and_a_token_that_is_brought_is_used() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let made = client.instance("infusionsoftcrm", "Cloned").await;
+    let mut clone = made.clone();
+    clone["providerData"] = json!({"code": client.code("infusionsoftcrm").await});
+    let (status, answer) = outcome(client.call(Method::POST, "/instances").json(&clone)).await;
+    assert_eq!(status, 400);
+    assert_eq!(answer["message"], "Missing configuration: oauth.api.key, oauth.api.secret");
+    clone["externalAuthentication"] = json!("initial");
+    clone["providerData"] = Value::Null;
+    let keys =
+        json!({"oauth.api.key": API_KEY, "oauth.api.secret": API_SECRET, "oauth.user.refresh_token": MASK});
+    clone["configuration"] = keys;
+    let (status, answer) = outcome(client.call(Method::POST, "/instances").json(&clone)).await;
+    assert!(
+        status == 400 && answer["message"].as_str().unwrap().contains("oauth.user.refresh_token"),
+        "{answer}"
+    );
+    // A refresh token that the vendor does not know is not taken for one that it does.
+    let brought = json!({"configuration": {"oauth.user.refresh_token": "made-up"}});
+    let path = format!("/instances/{}", made["id"]);
+    assert_eq!(outcome(client.call(Method::PATCH, &path).json(&brought)).await.0, 400);
+    assert_eq!(access(client, &made).await.0, 200);
+}

@@ -1,4 +1,5 @@
-//! Processes that are made, fail and die over stores that stay: the functions' insides without HTTP.
+//! Processes that are made, fail and die over stores that stay: the functions' insides without HTTP. The stores
+//! are the embedded ones, or with `VALETKEY_STACK=lambda` those on AWS.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +20,9 @@ use valetkey::registry::{self, Registry};
 use valetkey::user::User;
 use valetkey::vault::Vault;
 
+use crate::broker::on_lambda;
 use crate::client::body;
+use crate::emulators;
 use crate::suites::faulty::{Faulty, Plan};
 use crate::vendor::Vendor;
 
@@ -31,9 +34,9 @@ pub struct Machine {
     /// The vendor, whose element has the key `faulty`.
     pub vendor: Vendor,
     /// The vault, without faults.
-    pub vault: SqliteVault,
+    pub vault: Arc<dyn Vault>,
     /// The registry, without faults.
-    pub registry: SqliteRegistry,
+    pub registry: Arc<dyn Registry>,
     /// The time, which tests set.
     pub clock: Clock,
     _folder: TempDir,
@@ -43,11 +46,15 @@ impl Machine {
     /// Makes new stores, and a vendor that grants.
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("valetkey.db")).unwrap();
-        let seal = Seal::new(&Key::derive(b"master", "vault"));
         let vendor = Vendor::start().await;
         vendor.answers("200 OK", "", GRANTED);
-        let (vault, registry) = (SqliteVault::new(database.clone(), seal), SqliteRegistry::new(database));
+        let (vault, registry): (Arc<dyn Vault>, Arc<dyn Registry>) = if on_lambda() {
+            (Arc::new(emulators::vault().await), Arc::new(emulators::registry().await.0))
+        } else {
+            let database = Database::open(&folder.path().join("valetkey.db")).unwrap();
+            let seal = Seal::new(&Key::derive(b"master", "vault"));
+            (Arc::new(SqliteVault::new(database.clone(), seal)), Arc::new(SqliteRegistry::new(database)))
+        };
         Self { vendor, vault, registry, clock: Clock::fixed(1_000), _folder: folder }
     }
 
@@ -117,6 +124,11 @@ pub fn user() -> User {
 
 /// Makes an instance.
 pub async fn create(app: &App) -> Result<Instance, Error> {
+    create_of(app, Proof::Code("code".to_owned().into(), None)).await
+}
+
+/// Makes an instance of a code or of tokens.
+pub async fn create_of(app: &App, proof: Proof) -> Result<Instance, Error> {
     let configuration = body("faulty", "", "")["configuration"].as_object().unwrap().clone();
     let text = |value: serde_json::Value| value.as_str().map(str::to_owned);
     let draft = Draft {
@@ -124,7 +136,7 @@ pub async fn create(app: &App) -> Result<Instance, Error> {
         name: "Name".into(),
         tags: vec![],
         configuration: configuration.into_iter().map(|(key, value)| (key, text(value))).collect(),
-        proof: Proof::Code("code".to_owned().into(), None),
+        proof,
         told: BTreeMap::new(),
     };
     creation::create(app, &user(), draft, Stopwatch::start()).await

@@ -6,7 +6,7 @@ use lambda_http::{Body, Response};
 use valetkey::app::App;
 use valetkey::error::Error;
 use valetkey::http::{self, Call};
-use valetkey::instance::{self, Filter};
+use valetkey::instance::{self, Filter, State};
 use valetkey::registry::Change;
 use valetkey::removal;
 use valetkey::user;
@@ -16,23 +16,45 @@ use crate::change::not_oneself;
 /// How long instances are deleted before the caller is asked to come again.
 const LONGEST: Duration = Duration::from_secs(14);
 
+/// How long an instance may be in the making, in seconds.
+const UNDER_WAY: i64 = 60;
+
 /// The instances that are deleted at once.
 const AT_ONCE: usize = 8;
 
 pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
     not_oneself(call, &app.admin(call).await?)?;
     let id = crate::id(call)?;
-    if call.query("deleteInstances") == Some("true") {
-        // From now on the user makes no further ones.
-        let disabled = Change::default().set("disabled", true);
-        user::change(&*app.registry, id, disabled).await?.ok_or_else(|| crate::unknown(id))?;
-        delete_instances(app, call, id).await?;
-    } else if !instance::list(&*app.registry, id, &Filter::default(), None, 1).await?.0.is_empty() {
+    let with_instances = call.query("deleteInstances") == Some("true");
+    if !with_instances && !instance::some(&*app.registry, id).await?.is_empty() {
         return Err(Error::Conflict(format!(
             "User {id} owns instances: delete them first, or add deleteInstances=true to delete them with the user"
         )));
     }
+    // From now on the user makes no further ones.
+    let disabled = Change::default().set("disabled", true);
+    user::change(&*app.registry, id, disabled).await?.ok_or_else(|| crate::unknown(id))?;
+    if with_instances {
+        delete_instances(app, call, id).await?;
+    }
+    nothing_under_way(app, id).await?;
     if user::remove(&*app.registry, id).await? { Ok(http::empty()) } else { Err(crate::unknown(id)) }
+}
+
+/// Refuses while an instance is being made or deleted: its grant would belong to nobody. What a death has
+/// left long ago is no reason to keep the user.
+async fn nothing_under_way(app: &App, id: u64) -> Result<(), Error> {
+    let left = instance::some(&*app.registry, id).await?;
+    let now = app.clock.now();
+    if left.iter().any(|instance| instance.state == State::Live || now - instance.created < UNDER_WAY) {
+        return Err(Error::Unfinished(format!(
+            "An instance of user {id} is being made just now; the user is disabled, repeat the request to remove it"
+        )));
+    }
+    for instance in left {
+        tracing::warn!(instance = instance.id, user = id, "what was left of an instance goes with its user");
+    }
+    Ok(())
 }
 
 async fn delete_instances(app: &App, call: &Call, id: u64) -> Result<(), Error> {

@@ -3,6 +3,8 @@
 //! Versions are read by their ids and not by stage labels, since a read by label can be stale after the
 //! label has moved (the API is eventually consistent).
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::Tag;
@@ -19,6 +21,10 @@ const NOT_FOUND: &str = "ResourceNotFoundException";
 /// The secret is being deleted.
 const DELETED: &str = "InvalidRequestException";
 
+/// When to look again for what is not there: a version that was just written may be found late.
+const AGAIN: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1_200)];
+
 /// Keeps secrets in Secrets Manager.
 #[derive(Debug, Clone)]
 pub struct SecretsManagerVault {
@@ -32,6 +38,15 @@ impl SecretsManagerVault {
     /// with the account's own for Secrets Manager.
     pub fn new(client: Client, prefix: impl Into<String>, kms_key: Option<String>) -> Self {
         Self { client, prefix: prefix.into(), kms_key }
+    }
+
+    async fn read(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError> {
+        let request = self.client.get_secret_value().secret_id(self.name(secret)).version_id(version);
+        match request.send().await {
+            Ok(found) => Ok(found.secret_string.map(SecretString::from)),
+            Err(error) if is(&error, NOT_FOUND) || is(&error, DELETED) => Ok(None),
+            Err(error) => Err(store("GetSecretValue", &error)),
+        }
     }
 
     fn name(&self, secret: &str) -> String {
@@ -86,13 +101,13 @@ impl Vault for SecretsManagerVault {
     }
 
     async fn get(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError> {
-        let read =
-            self.client.get_secret_value().secret_id(self.name(secret)).version_id(version).send().await;
-        match read {
-            Ok(found) => Ok(found.secret_string.map(SecretString::from)),
-            Err(error) if is(&error, NOT_FOUND) || is(&error, DELETED) => Ok(None),
-            Err(error) => Err(store("GetSecretValue", &error)),
+        for wait in AGAIN {
+            if let found @ Some(_) = self.read(secret, version).await? {
+                return Ok(found);
+            }
+            tokio::time::sleep(wait).await;
         }
+        self.read(secret, version).await
     }
 
     async fn remove(&self, secret: &str) -> Result<(), StoreError> {

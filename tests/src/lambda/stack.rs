@@ -102,6 +102,10 @@ impl Stack {
             }
             calls.insert(deployed.binary.clone(), recorded);
             let binary = binaries.path(&deployed.binary);
+            if binaries.tls && !binary.exists() {
+                // It is not weighed.
+                continue;
+            }
             let function = Arc::new(Function::new(binary, variables, log.clone()));
             for path in deployed.paths {
                 if path.is_empty() {
