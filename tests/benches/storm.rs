@@ -14,22 +14,34 @@
 use reqwest::Method;
 use tests::broker::Broker;
 use tests::client::outcome;
-use valetkey::clock::Stopwatch;
+use valetkey::clock::{Clock, Stopwatch};
 
 const CALLERS: usize = 64;
 
 /// What the vendor takes for an answer, in milliseconds.
 const LATENCY: &str = "1000";
 
+/// How long an access token lives, in seconds: a refreshed one is fresh until the round is over.
+const LIFETIME: i64 = 20;
+
 #[tokio::main]
 async fn main() {
-    let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(5);
-    let habits = ["--log", "error", "--sandbox-grace", "0", "--sandbox-access-lifetime", "0"];
+    let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(5_usize);
+    let lifetime = LIFETIME.to_string();
+    let habits = ["--log", "error", "--sandbox-grace", "0", "--sandbox-access-lifetime", &lifetime];
     let broker = Broker::start(&[&habits[..], &["--sandbox-latency", LATENCY]].concat()).await;
+    let mut instances = Vec::new();
+    for _ in 0..rounds {
+        instances.push(broker.client.instance("infusionsoftcrm", "Storm").await);
+    }
+    // Every environment is there before the storm begins, as in a service that is in use.
+    let warm = (0..CALLERS).map(|_| outcome(broker.client.call(Method::GET, "/instances/1")));
+    futures_util::future::join_all(warm).await;
+    let expired = Clock::System.now() + LIFETIME + 1;
+    tests::until(async || Clock::System.now() >= expired).await;
     let (mut waits, mut failures) = (Vec::new(), 0);
     let mut bare = Vec::new();
-    for round in 1..=rounds {
-        let instance = broker.client.instance("infusionsoftcrm", "Storm").await;
+    for (round, instance) in (1..).zip(&instances) {
         let path = format!("/instances/{}/access-token", instance["id"]);
         for _ in 0..3 {
             let watch = Stopwatch::start();

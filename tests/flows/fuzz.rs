@@ -49,6 +49,9 @@ fn some_json() -> impl Strategy<Value = Value> {
         Just("token_type"),
         Just("authed_user"),
         Just("scope"),
+        Just("oauth.api.secret"),
+        Just("oauth.callback.url"),
+        Just("oauth.user.token"),
     ]
     .prop_map(str::to_owned);
     let name = prop_oneof![9 => name, 1 => any::<String>()];

@@ -22,7 +22,8 @@ pub async fn serve<S: Sync + 'static>(routes: &'static [Route<S>], state: S) -> 
 pub fn log() {
     let level = config::optional("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok());
     let level: LevelFilter = level.unwrap_or(LevelFilter::INFO);
-    let ours = Targets::new().with_target("valetkey", level).with_target("aws", level);
+    // A target is a prefix: "aws" alone would also let the SDK's crates in.
+    let ours = Targets::new().with_target("valetkey", level).with_target("aws::", level);
     let namespace = config::optional(config::METRICS).unwrap_or_else(|| "valetkey".to_owned());
     tracing_subscriber::registry()
         .with(line::Lines::new(std::io::stdout, namespace).with_filter(ours))
