@@ -69,6 +69,7 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) 
         lease_owner: Some(random::id()),
         lease_until: None,
         predecessors: Vec::new(),
+        committed: Vec::new(),
         version: None,
         generation: 0,
         access_issued: None,

@@ -4,8 +4,9 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+pub use lambda_http::http::Method;
 use lambda_http::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use lambda_http::http::{HeaderMap, Method, StatusCode};
+use lambda_http::http::{HeaderMap, StatusCode};
 use lambda_http::{Body, Request, RequestExt, Response};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -50,6 +51,18 @@ pub struct Route<S> {
     pub path: &'static str,
     /// What answers it.
     pub handle: for<'a> fn(&'a S, &'a Call) -> Answered<'a>,
+}
+
+/// Writes a route: its method, its path, and the function that answers it.
+#[macro_export]
+macro_rules! route {
+    ($method:ident $path:expr, $handle:path) => {
+        $crate::http::Route {
+            method: $crate::http::Method::$method,
+            path: $path,
+            handle: |app, call| Box::pin($handle(app, call)),
+        }
+    };
 }
 
 /// One request, read as far as every route needs it. It holds secrets and is not to be printed.

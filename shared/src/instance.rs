@@ -72,6 +72,9 @@ pub struct Instance {
     /// The owners whose lease was taken over, and who may have stored a version.
     #[serde(default)]
     pub predecessors: Vec<String>,
+    /// The versions that were current last, so that a writer whose reply was lost knows that it has written.
+    #[serde(default)]
+    pub committed: Vec<String>,
     /// The vault's version that is current.
     pub version: Option<String>,
     /// The generation of that version.

@@ -26,6 +26,9 @@ const SKEW: Timestamp = 300;
 /// How often a commit is made again because the configuration has changed meanwhile.
 const ATTEMPTS: usize = 5;
 
+/// How many versions before the current one a record names.
+const REMEMBERED: usize = 3;
+
 /// How many versions of a secret may be written one after the other, and how long it takes until one more
 /// may be, in seconds: at most 88 in any 24 h. Secrets Manager keeps 100, and none younger than a day goes.
 const VERSIONS: Timestamp = 40;
@@ -133,13 +136,16 @@ impl Lease {
         }
     }
 
-    /// Adds to a change that it ends the lease, and is made only while the lease is held.
-    fn ending(&self, change: Change) -> Change {
-        change
-            .and(Condition::Equals("lease_owner", self.owner.clone().into()))
-            .remove("lease_owner")
-            .remove("lease_until")
-            .remove("predecessors")
+    /// Adds to a change that it ends the lease, and is made only while the lease is held, or when nobody has
+    /// it and the record still stands where it was seen.
+    fn ending(&self, change: Change, seen: &Instance) -> Change {
+        let change = match seen.lease_owner {
+            Some(_) => change.and(Condition::Equals("lease_owner", self.owner.clone().into())),
+            None => change
+                .and(Condition::Absent("lease_owner"))
+                .and(Condition::Equals("generation", seen.generation.into())),
+        };
+        change.remove("lease_owner").remove("lease_until").remove("predecessors")
     }
 
     /// Stores the next version of the grant and makes it the current one. What else changes of the record,
@@ -157,8 +163,11 @@ impl Lease {
         let mut seen = self.instance.clone();
         for _ in 0..ATTEMPTS {
             let aged = seen.versions_until.unwrap_or_default().max(app.clock.now()) + VERSION_AGES;
+            let committed: Vec<_> =
+                seen.committed.iter().rev().take(REMEMBERED).rev().chain([&self.owner]).collect();
             let commit = self
-                .ending(self.base().with(change(&seen)?))
+                .ending(self.base().with(change(&seen)?), &seen)
+                .set("committed", json!(committed))
                 .set("generation", grant.generation)
                 .set("version", self.owner.clone())
                 .set("versions_until", aged);
@@ -168,11 +177,12 @@ impl Lease {
                 Written::Refused(Some(found)) if is_live(&found) => seen = registry::from_item(found)?,
                 Written::Refused(_) => return Err(instance::unknown(self.instance.id)),
             }
-            if seen.generation >= grant.generation {
+            if seen.committed.contains(&self.owner) {
                 // The reply was lost, and somebody has gone on from our version.
                 return Ok(seen);
             }
-            if seen.lease_owner.as_ref() != Some(&self.owner) {
+            let others = seen.lease_owner.as_ref().is_some_and(|holder| *holder != self.owner);
+            if others || seen.generation >= grant.generation {
                 break;
             }
         }
@@ -204,7 +214,7 @@ impl Lease {
     /// had stored becomes current.
     pub(crate) async fn close(&self, app: &App, change: Change) {
         let Instance { user, id, .. } = self.instance;
-        let change = self.ending(self.base().with(change));
+        let change = self.ending(self.base().with(change), &self.instance);
         if let Err(failure) = app.registry.update(&instance::key(user, id), change).await {
             tracing::warn!(instance = id, %failure, "a lease was not given back; it ends by itself");
         }

@@ -186,7 +186,8 @@ async fn attempt(app: &App, instance: &Instance, ask: Ask, watch: Stopwatch) -> 
                 Ok(instance::edited(change, seen))
             };
             match lease.keep(app, &grant, change, watch).await {
-                Ok(_) => Ok(Outcome::Refreshed(grant)),
+                Ok(kept) if kept.version.as_ref() == Some(&lease.owner) => Ok(Outcome::Refreshed(grant)),
+                Ok(_) => Ok(Outcome::Busy),
                 Err(cause) => match revision::lost(app, &lease.instance, &grant, cause).await {
                     gone @ Error::NotFound(_) => Err(gone),
                     cause => Ok(Outcome::Kept(cause)),

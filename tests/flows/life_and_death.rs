@@ -31,11 +31,7 @@ async fn a_death_at_any_write_of_a_creation_leaves_nothing_half_visible() {
         for fault in [Fault::DeathBefore, Fault::DeathAfter] {
             let (machine, plan) = (Machine::new().await, Plan::new(turn, Some(fault)));
             let app = machine.planned(&plan);
-            tokio::select! {
-                biased;
-                () = plan.death() => {}
-                _ = create(&app) => panic!("it lives on after write {turn}"),
-            }
+            plan.dies_in(create(&app)).await;
             let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
             assert_eq!(machine.visible().await, usize::from(done == CREATION), "{done} writes");
             assert_eq!(machine.asked().0, usize::from(turn >= SECRET), "{fault:?} {turn}");
@@ -117,11 +113,7 @@ async fn a_death_at_any_write_of_a_deletion_leaves_the_instance_whole_or_gone() 
             let (machine, plan) = (Machine::new().await, Plan::new(turn, Some(fault)));
             let made = create(&machine.app(machine.vault.clone(), machine.registry.clone())).await.unwrap();
             let app = machine.planned(&plan);
-            tokio::select! {
-                biased;
-                () = plan.death() => {}
-                _ = removal::remove(&app, &made) => panic!("it lives on after write {turn}"),
-            }
+            plan.dies_in(removal::remove(&app, &made)).await;
             let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
             assert_eq!(machine.visible().await, usize::from(done == 0));
             let kept = machine.vault.get(&made.secret, made.version.as_deref().unwrap()).await.unwrap();

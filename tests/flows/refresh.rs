@@ -101,11 +101,7 @@ async fn a_death_at_any_write_of_a_refresh_loses_no_grant() {
         for fault in [Fault::DeathBefore, Fault::DeathAfter] {
             let (machine, plan) = (aged(EXPIRED, "200 OK", SECOND).await, Plan::new(turn, Some(fault)));
             let app = machine.planned(&plan);
-            tokio::select! {
-                biased;
-                () = plan.death() => {}
-                _ = ask(&machine, &app) => panic!("it lives on after write {turn}"),
-            }
+            plan.dies_in(ask(&machine, &app)).await;
             let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
             let asked = machine.asked().0;
             machine.pass(LEASE_IS_DEAD);

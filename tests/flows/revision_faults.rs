@@ -53,11 +53,7 @@ async fn a_death_at_any_write_of_a_new_consent_loses_neither_grant() {
             let made = create(&machine.sound()).await.unwrap();
             machine.vendor.answers("200 OK", "", SECOND);
             let app = machine.planned(&plan);
-            tokio::select! {
-                biased;
-                () = plan.death() => {}
-                _ = consent_again(&app, &made) => panic!("it lives on after write {turn}"),
-            }
+            plan.dies_in(consent_again(&app, &made)).await;
             let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
             let (app, left) = (machine.sound(), found(&machine).await);
             let committed = done == REVISION;
@@ -148,11 +144,7 @@ async fn an_instance_that_is_deleted_meanwhile_keeps_no_grant_anywhere() {
     // the same lease would go on, which is what a process that wakes up late does.
     let app = machine.planned(&plan);
     let mut consenting = Box::pin(consent_again(&app, &made));
-    tokio::select! {
-        biased;
-        () = plan.death() => {}
-        _ = &mut consenting => panic!("it lives on"),
-    }
+    plan.dies_in(&mut consenting).await;
     removal::remove(&machine.sound(), &found(&machine).await).await.unwrap();
     plan.wake();
     let error = consenting.await.unwrap_err();
@@ -173,11 +165,7 @@ async fn a_new_consent_that_died_half_way_revives_a_dead_grant() {
     assert!(!dead.valid);
     machine.vendor.answers("200 OK", "", SECOND);
     let app = machine.planned(&plan);
-    tokio::select! {
-        biased;
-        () = plan.death() => {}
-        _ = consent_again(&app, &dead) => panic!("it lives on"),
-    }
+    plan.dies_in(consent_again(&app, &dead)).await;
     machine.pass(LEASE_IS_DEAD);
     let revived = rekey(&machine.sound(), &found(&machine).await).await.unwrap();
     assert!(revived.valid && revived.in_doubt.is_none(), "the record knows of the grant that was found");
@@ -190,11 +178,7 @@ async fn a_deletion_ends_the_newest_grant_also_one_that_a_dead_holder_stored() {
     let made = create(&machine.sound()).await.unwrap();
     machine.vendor.answers("200 OK", "", SECOND);
     let app = machine.planned(&plan);
-    tokio::select! {
-        biased;
-        () = plan.death() => {}
-        _ = consent_again(&app, &made) => panic!("it lives on"),
-    }
+    plan.dies_in(consent_again(&app, &made)).await;
     // Asked with what was seen before all that.
     removal::remove(&machine.sound(), &made).await.unwrap();
     let sent = machine.vendor.requests().pop().unwrap();
@@ -223,4 +207,31 @@ async fn a_secret_that_changes_too_often_is_refused_before_the_vendor_is_asked()
     assert_eq!(machine.asked(), asked, "no code is spent");
     machine.pass(i64::try_from(wait).unwrap());
     rekey(&app, &instance).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_holder_that_wakes_late_says_so_when_another_has_written_and_goes_on_when_none_has() {
+    for another_writes in [true, false] {
+        let (machine, plan) = (Machine::new().await, Plan::new(2, Some(Fault::DeathBefore)));
+        let made = create(&machine.sound()).await.unwrap();
+        machine.vendor.answers("200 OK", "", SECOND);
+        let app = machine.planned(&plan);
+        let mut consenting = Box::pin(consent_again(&app, &made));
+        plan.dies_in(&mut consenting).await;
+        machine.pass(LEASE_IS_DEAD);
+        let sound = machine.sound();
+        if another_writes {
+            rekey(&sound, &found(&machine).await).await.unwrap();
+        } else {
+            // It takes the lease over, is refused by the vendor, and gives it back.
+            machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
+            consent_again(&sound, &found(&machine).await).await.unwrap_err();
+        }
+        plan.wake();
+        let outcome = consenting.await;
+        assert_eq!(outcome.is_err(), another_writes, "{outcome:?}");
+        let now = access_token(&sound, &found(&machine).await).await;
+        assert_eq!(now, if another_writes { "access" } else { "second" });
+        assert_eq!(found(&machine).await.lease_owner, None);
+    }
 }

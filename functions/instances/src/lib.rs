@@ -15,16 +15,9 @@ mod revise;
 mod show;
 mod token;
 
-use lambda_http::http::Method;
 use valetkey::app::App;
 use valetkey::http::Route;
-
-/// Writes a route: method, path, and the function that answers it.
-macro_rules! route {
-    ($method:ident $path:expr, $handle:path) => {
-        Route { method: Method::$method, path: $path, handle: |app, call| Box::pin($handle(app, call)) }
-    };
-}
+use valetkey::route;
 
 /// The routes that this function answers.
 pub const ROUTES: &[Route<App>] = &[

@@ -8,56 +8,24 @@ mod remove;
 mod secret;
 mod show;
 
-use lambda_http::http::Method;
 use valetkey::app::App;
 use valetkey::error::Error;
 use valetkey::http::{Call, Route};
+use valetkey::route;
 
 /// The routes that this function answers.
 pub const ROUTES: &[Route<App>] = &[
-    Route { method: Method::POST, path: "/users", handle: |app, call| Box::pin(create::handle(app, call)) },
-    Route { method: Method::GET, path: "/users", handle: |app, call| Box::pin(list::handle(app, call)) },
-    Route { method: Method::GET, path: "/users/{id}", handle: |app, call| Box::pin(show::handle(app, call)) },
-    Route {
-        method: Method::PATCH,
-        path: "/users/{id}",
-        handle: |app, call| Box::pin(change::patch(app, call)),
-    },
-    Route {
-        method: Method::PUT,
-        path: "/users/{id}",
-        handle: |app, call| Box::pin(change::patch(app, call)),
-    },
-    Route {
-        method: Method::DELETE,
-        path: "/users/{id}",
-        handle: |app, call| Box::pin(remove::handle(app, call)),
-    },
-    Route {
-        method: Method::PUT,
-        path: "/users/{id}/enabled",
-        handle: |app, call| Box::pin(change::enable(app, call)),
-    },
-    Route {
-        method: Method::DELETE,
-        path: "/users/{id}/enabled",
-        handle: |app, call| Box::pin(change::disable(app, call)),
-    },
-    Route {
-        method: Method::POST,
-        path: "/users/{id}/secret",
-        handle: |app, call| Box::pin(secret::handle(app, call)),
-    },
-    Route {
-        method: Method::GET,
-        path: "/users/{id}/return-urls",
-        handle: |app, call| Box::pin(show::return_urls(app, call)),
-    },
-    Route {
-        method: Method::PUT,
-        path: "/users/{id}/return-urls",
-        handle: |app, call| Box::pin(change::return_urls(app, call)),
-    },
+    route!(POST "/users", create::handle),
+    route!(GET "/users", list::handle),
+    route!(GET "/users/{id}", show::handle),
+    route!(PATCH "/users/{id}", change::patch),
+    route!(PUT "/users/{id}", change::patch),
+    route!(DELETE "/users/{id}", remove::handle),
+    route!(PUT "/users/{id}/enabled", change::enable),
+    route!(DELETE "/users/{id}/enabled", change::disable),
+    route!(POST "/users/{id}/secret", secret::handle),
+    route!(GET "/users/{id}/return-urls", show::return_urls),
+    route!(PUT "/users/{id}/return-urls", change::return_urls),
 ];
 
 /// Reads the user's number out of the path.

@@ -295,6 +295,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_vendor_that_drips_is_left_at_the_deadline_too() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/token", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await.unwrap();
+            while stream.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        let limits = Limits { total: Duration::from_millis(60), ..Limits::default() };
+        assert!(matches!(send(&url, limits).await, Err(VendorError::InDoubt(_))));
+    }
+
+    #[tokio::test]
+    async fn a_compressed_body_is_taken_as_it_is_and_never_unpacked() {
+        let packed =
+            b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x8b\x08\x00";
+        let raw = send(&stuck_vendor(packed).await, Limits::default()).await.unwrap();
+        assert_eq!(raw.body, b"\x1f\x8b\x08\x00");
+    }
+
+    #[tokio::test]
     async fn a_long_body_is_cut_at_the_limit_and_not_waited_for() {
         let limits = Limits { body: 8, ..Limits::default() };
         let url = stuck_vendor(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n0123456789").await;

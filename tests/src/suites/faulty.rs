@@ -48,9 +48,13 @@ impl Plan {
         }))
     }
 
-    /// Waits until the process is to die.
-    pub async fn death(&self) {
-        self.0.died.notified().await;
+    /// Runs what a process does until the process dies in it.
+    pub async fn dies_in<T>(&self, doing: impl Future<Output = T>) {
+        tokio::select! {
+            biased;
+            () = self.0.died.notified() => {}
+            _ = doing => panic!("it lives on after write {}", self.0.turn),
+        }
     }
 
     /// Tells how many writes there were.
