@@ -84,12 +84,17 @@ pub struct Instance {
     /// When the current access token expires; `None`: it does not.
     pub access_expires: Option<Timestamp>,
     /// Whether there is a refresh token.
-    #[serde(default)]
+    #[serde(default = "unknown_yet")]
     pub refreshable: bool,
     /// When a refresh was sent that nobody knows the outcome of.
     pub in_doubt: Option<Timestamp>,
     /// Until when the vendor is left alone.
     pub not_before: Option<Timestamp>,
+}
+
+/// A record that does not say is taken for one with a refresh token: asking finds out.
+fn unknown_yet() -> bool {
+    true
 }
 
 /// Absent is none, and so a condition on it can be the same for all records.

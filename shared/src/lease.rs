@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::error::{Error, StoreError};
-use crate::grant::{Grant, Tokens};
+use crate::grant::Grant;
 use crate::instance::{self, Instance, State};
 use crate::patience::{COMMIT_BY, STORE_BY, insist};
 use crate::random;
@@ -30,9 +30,9 @@ const ATTEMPTS: usize = 5;
 const REMEMBERED: usize = 3;
 
 /// How many versions of a secret may be written one after the other, and how long it takes until one more
-/// may be, in seconds: at most 88 in any 24 h. Secrets Manager keeps 100, and none younger than a day goes.
-const VERSIONS: Timestamp = 40;
-const VERSION_AGES: Timestamp = 1_800;
+/// may be, in seconds: at most 92 in any 24 h. Secrets Manager keeps 100, and none younger than a day goes.
+const VERSIONS: Timestamp = 12;
+const VERSION_AGES: Timestamp = 1_080;
 
 /// A lease that is held, and the instance as it stood when it was taken.
 pub(crate) struct Lease {
@@ -40,8 +40,8 @@ pub(crate) struct Lease {
     pub(crate) owner: String,
     /// The instance under the lease.
     pub(crate) instance: Instance,
-    /// The tokens of a predecessor's version that is now the current one.
-    rolled: Option<Tokens>,
+    /// What the record must be told of a predecessor's version that is now the current one.
+    base: Option<Change>,
 }
 
 /// Takes the lease of an instance. One that is held answers 409; one whose holder has certainly ended is
@@ -49,9 +49,11 @@ pub(crate) struct Lease {
 /// may have asked the vendor: that is doubt.
 pub(crate) async fn take(app: &App, instance: &Instance) -> Result<Lease, Error> {
     let (owner, now) = (random::id(), app.clock.now());
-    may_write(instance, now)?;
     let change = match (&instance.lease_owner, instance.lease_until) {
-        (None, _) => held(instance, &owner, now).and(Condition::Absent("lease_owner")),
+        (None, _) => {
+            may_write(instance, now)?;
+            held(instance, &owner, now).and(Condition::Absent("lease_owner"))
+        }
         (Some(dead), Some(until)) if until + SKEW < now => {
             let predecessors = instance.predecessors.iter().chain([dead]).collect::<Vec<_>>();
             let seen = Condition::Equals("lease_owner", dead.clone().into());
@@ -62,20 +64,24 @@ pub(crate) async fn take(app: &App, instance: &Instance) -> Result<Lease, Error>
         (_, until) => return Err(leased(until.map(|until| until + SKEW), now)),
     };
     let key = instance::key(instance.user, instance.id);
-    match app.registry.update(&key, change).await?.proven_by("lease_owner", &owner) {
-        Written::Done(item) => {
-            let mut lease = Lease { owner, instance: registry::from_item(item)?, rolled: None };
-            match lease.roll(app).await {
-                Ok(()) => Ok(lease),
-                Err(error) => {
-                    lease.release(app).await;
-                    Err(error)
-                }
-            }
+    let mut lease = Lease { owner, instance: instance.clone(), base: None };
+    let taken = match app.registry.update(&key, change).await {
+        Ok(taken) => taken,
+        Err(error) => {
+            lease.abandon(app).await;
+            return Err(error.into());
         }
-        Written::Refused(Some(found)) if is_live(&found) => Err(leased(None, now)),
-        Written::Refused(_) => Err(instance::unknown(instance.id)),
+    };
+    match taken.proven_by("lease_owner", &lease.owner) {
+        Written::Done(item) => lease.instance = registry::from_item(item)?,
+        Written::Refused(Some(found)) if is_live(&found) => return Err(leased(None, now)),
+        Written::Refused(_) => return Err(instance::unknown(instance.id)),
     }
+    if let Err(error) = lease.roll(app).await {
+        lease.abandon(app).await;
+        return Err(error);
+    }
+    Ok(lease)
 }
 
 /// What is answered while somebody has the lease: most are done in a moment; one that has run out is dead
@@ -105,34 +111,42 @@ fn is_live(item: &Item) -> bool {
 impl Lease {
     /// Makes the newest version that a predecessor has stored the current one.
     async fn roll(&mut self, app: &App) -> Result<(), Error> {
-        for predecessor in self.instance.predecessors.clone() {
-            let left = Instance { version: Some(predecessor), ..self.instance.clone() };
-            if let Some(grant) = app.grant(&left).await?
-                && grant.generation > self.instance.generation
-            {
-                self.instance = Instance {
-                    generation: grant.generation,
-                    access_issued: Some(grant.tokens.issued),
-                    access_expires: grant.tokens.expires,
-                    refreshable: grant.tokens.refresh_token.is_some(),
-                    valid: true,
-                    in_doubt: None,
-                    not_before: None,
-                    ..left
-                };
-                self.rolled = Some(grant.tokens);
-            }
+        if self.instance.predecessors.is_empty() {
+            return Ok(());
         }
+        let Some((version, grant)) = newest(app, &self.instance).await? else { return Ok(()) };
+        if grant.generation <= self.instance.generation {
+            return Ok(());
+        }
+        let base = Change::default().set("generation", grant.generation).set("version", version.clone());
+        self.instance.generation = grant.generation;
+        self.instance.version = Some(version);
+        // A change of the configuration alone keeps the tokens, and what is known of them.
+        self.base = if self.instance.access_issued == Some(grant.tokens.issued) {
+            Some(base)
+        } else {
+            self.instance.access_issued = Some(grant.tokens.issued);
+            self.instance.access_expires = grant.tokens.expires;
+            self.instance.refreshable = grant.tokens.refresh_token.is_some();
+            self.instance.valid = true;
+            (self.instance.in_doubt, self.instance.not_before) = (None, None);
+            Some(instance::issued(base, &grant.tokens))
+        };
         Ok(())
     }
 
-    /// What the record must be told of a predecessor's version.
+    /// What the record must be told of a predecessor's version, before anything else.
     fn base(&self) -> Change {
-        match &self.rolled {
-            Some(tokens) => instance::issued(Change::default(), tokens)
-                .set("generation", self.instance.generation)
-                .set("version", json!(self.instance.version)),
-            None => Change::default(),
+        self.base.clone().unwrap_or_default()
+    }
+
+    /// Gives the lease back as if it had not been taken: predecessors are looked for by the next one.
+    async fn abandon(&self, app: &App) {
+        let Instance { user, id, .. } = self.instance;
+        let change =
+            Change::when("lease_owner", self.owner.clone()).remove("lease_owner").remove("lease_until");
+        if let Err(failure) = app.registry.update(&instance::key(user, id), change).await {
+            tracing::warn!(instance = id, %failure, "a lease was not given back; it ends by itself");
         }
     }
 
@@ -162,11 +176,19 @@ impl Lease {
         let key = instance::key(self.instance.user, self.instance.id);
         let mut seen = self.instance.clone();
         for _ in 0..ATTEMPTS {
-            let aged = seen.versions_until.unwrap_or_default().max(app.clock.now()) + VERSION_AGES;
+            let written = if self.base.is_some() { 2 } else { 1 };
+            let aged = seen.versions_until.unwrap_or_default().max(app.clock.now()) + written * VERSION_AGES;
+            let change = match change(&seen) {
+                Ok(change) => change,
+                Err(error) => {
+                    self.release(app).await;
+                    return Err(error);
+                }
+            };
             let committed: Vec<_> =
                 seen.committed.iter().rev().take(REMEMBERED).rev().chain([&self.owner]).collect();
             let commit = self
-                .ending(self.base().with(change(&seen)?), &seen)
+                .ending(self.base().with(change), &seen)
                 .set("committed", json!(committed))
                 .set("generation", grant.generation)
                 .set("version", self.owner.clone())
@@ -219,4 +241,16 @@ impl Lease {
             tracing::warn!(instance = id, %failure, "a lease was not given back; it ends by itself");
         }
     }
+}
+
+/// Finds the newest grant among an instance's current version and what dead holders have stored, with the
+/// version's id.
+pub(crate) async fn newest(app: &App, instance: &Instance) -> Result<Option<(String, Grant)>, Error> {
+    let versions: Vec<_> = instance.version.iter().chain(&instance.predecessors).cloned().collect();
+    let reads = versions.into_iter().map(|version| async move {
+        let left = Instance { version: Some(version.clone()), ..instance.clone() };
+        Ok::<_, Error>(app.grant(&left).await?.map(|grant| (version, grant)))
+    });
+    let found = futures_util::future::try_join_all(reads).await?;
+    Ok(found.into_iter().flatten().max_by_key(|(_, grant)| grant.generation))
 }

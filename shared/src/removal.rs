@@ -10,6 +10,7 @@ use crate::configuration;
 use crate::error::Error;
 use crate::grant::Grant;
 use crate::instance::{self, Instance, State};
+use crate::lease;
 use crate::oauth::endpoint;
 use crate::oauth::revoke::revoke;
 use crate::random;
@@ -56,7 +57,7 @@ async fn mark(app: &App, mut seen: Instance) -> Result<Instance, Error> {
 }
 
 async fn forget(app: &App, instance: &Instance) -> Result<(), Error> {
-    if let Some(grant) = newest(app, instance).await?
+    if let Some((_, grant)) = lease::newest(app, instance).await?
         && let Err(error) = revoke_grant(app, instance, &grant).await
     {
         tracing::warn!(instance = instance.id, cause = ?error, "a grant was not revoked at the vendor");
@@ -65,20 +66,6 @@ async fn forget(app: &App, instance: &Instance) -> Result<(), Error> {
     let conditions = vec![Condition::Equals("state", json!(State::Deleting))];
     app.registry.remove(&instance::key(instance.user, instance.id), conditions).await?;
     Ok(())
-}
-
-/// Finds the newest grant among the current version and what dead holders have stored.
-async fn newest(app: &App, instance: &Instance) -> Result<Option<Grant>, Error> {
-    let mut newest = app.grant(instance).await?;
-    for version in &instance.predecessors {
-        let left = Instance { version: Some(version.clone()), ..instance.clone() };
-        if let Some(grant) = app.grant(&left).await?
-            && newest.as_ref().is_none_or(|known| grant.generation > known.generation)
-        {
-            newest = Some(grant);
-        }
-    }
-    Ok(newest)
 }
 
 /// Ends a grant at its vendor, where the vendor can.

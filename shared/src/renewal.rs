@@ -45,6 +45,9 @@ const WAIT: Duration = Duration::from_secs(15);
 /// The time between two looks at the record, in milliseconds, at least and at most.
 const LOOK: (u64, u64) = (40, 160);
 
+/// A lease that lasts no longer than this is waited for, in seconds.
+const MOMENT: u64 = 5;
+
 /// How long a vendor is left alone after it failed and did not say how long, in seconds.
 const BACK_OFF: Timestamp = 5;
 
@@ -77,28 +80,33 @@ enum Outcome {
     Refreshed(Grant),
     /// Somebody else has the lease, or has just had it.
     Busy,
-    /// There is no new one, for this reason; the old one may serve.
-    Kept(Error),
+    /// There is no new one, for this reason; the one of the instance as it now stands may serve.
+    Kept(Box<Instance>, Error),
 }
 
 /// Gives a live access token for a request that came when `watch` was started.
 pub async fn live(app: &App, mut instance: Instance, ask: Ask, watch: Stopwatch) -> Result<Live, Error> {
-    let asked_at = instance.generation;
     if !instance.valid {
         return Err(dead(&instance));
     }
+    let (asked_of, asked_at) = (instance.generation, app.clock.now());
+    let renewed = |instance: &Instance, now| {
+        let since = instance.access_issued.is_some_and(|issued| issued >= asked_at);
+        instance.generation > asked_of && (since || is_valid(instance, now) && !matches!(ask, Ask::New))
+    };
     loop {
-        let renewed = instance.generation > asked_at;
-        if renewed || !is_due(&instance, ask, app.clock.now()) {
+        let now = app.clock.now();
+        if renewed(&instance, now) || !is_due(&instance, ask, now) {
             return Ok(Live { grant: current(app, &instance).await?, warning: None });
         }
         match attempt(app, &instance, ask, watch).await? {
             Outcome::Refreshed(grant) => return Ok(Live { grant, warning: None }),
-            Outcome::Kept(error) if is_valid(&instance, app.clock.now()) && !matches!(ask, Ask::New) => {
-                let grant = current(app, &instance).await?;
-                return Ok(Live { grant, warning: Some(error.to_string()) });
+            Outcome::Kept(kept, error) if is_valid(&kept, app.clock.now()) && !matches!(ask, Ask::New) => {
+                // That we do not ask too often is no trouble of the vendor's.
+                let warning = (!matches!(error, Error::TooOften(_))).then(|| error.to_string());
+                return Ok(Live { grant: current(app, &kept).await?, warning });
             }
-            Outcome::Kept(error) => return Err(error),
+            Outcome::Kept(_, error) => return Err(error),
             Outcome::Busy if is_valid(&instance, app.clock.now()) && !matches!(ask, Ask::New) => {
                 return Ok(Live { grant: current(app, &instance).await?, warning: None });
             }
@@ -155,29 +163,52 @@ pub fn dead(instance: &Instance) -> Error {
 }
 
 async fn attempt(app: &App, instance: &Instance, ask: Ask, watch: Stopwatch) -> Result<Outcome, Error> {
+    let kept = |instance: &Instance, error| Ok(Outcome::Kept(Box::new(instance.clone()), error));
     let element = app.catalogue.element(&instance.element)?;
-    let Some(how) = element.oauth2()?.refresh.as_ref() else {
-        return Ok(Outcome::Kept(final_token(instance)));
-    };
+    let Some(how) = element.oauth2()?.refresh.as_ref() else { return kept(instance, final_token(instance)) };
     let now = app.clock.now();
     if let Some(wait) = instance.not_before.map(|not_before| not_before - now).filter(|wait| *wait > 0) {
-        return Ok(Outcome::Kept(later(wait)));
+        return kept(instance, later(wait));
     }
     if !watch.is_before(SPEND_BY) {
         return Ok(Outcome::Busy);
     }
     let lease = match lease::take(app, instance).await {
-        Err(Error::Leased(_)) => return Ok(Outcome::Busy),
-        Err(error @ Error::TooOften(_)) => return Ok(Outcome::Kept(error)),
-        taken => taken?,
+        Ok(lease) => lease,
+        // A dead holder's lease is waited for by the caller, not here.
+        Err(Error::Leased(seconds)) if seconds <= MOMENT => return Ok(Outcome::Busy),
+        Err(gone @ Error::NotFound(_)) => return Err(gone),
+        Err(error) => return kept(instance, error),
     };
-    let rolled = lease.instance.generation > instance.generation;
-    if rolled && !is_due(&lease.instance, ask, now) {
-        let grant = current(app, &lease.instance).await?;
-        lease.release(app).await;
-        return Ok(Outcome::Refreshed(grant));
+    let outcome = under_lease(app, element, how, &lease, ask, watch).await;
+    match outcome {
+        Err(Error::Conflict(_) | Error::NotFound(_)) | Ok(_) => outcome,
+        Err(error) => kept(&lease.instance, error),
     }
-    match decide(app, element, how, &lease, watch).await {
+}
+
+async fn under_lease(
+    app: &App,
+    element: &Element,
+    how: &Refresh,
+    lease: &Lease,
+    ask: Ask,
+    watch: Stopwatch,
+) -> Result<Outcome, Error> {
+    let instance = &lease.instance;
+    let old = match current(app, instance).await {
+        Ok(old) => old,
+        Err(error) => {
+            lease.release(app).await;
+            return Err(error);
+        }
+    };
+    if !is_due(instance, ask, app.clock.now()) {
+        // What a predecessor has stored is fresh.
+        lease.release(app).await;
+        return Ok(Outcome::Refreshed(old));
+    }
+    match decide(app, element, how, lease, &old, watch).await {
         Ok(Decision::Store(grant, granted)) => {
             let change = |seen: &Instance| {
                 let open = redeem::told(seen.configuration.clone(), &granted, &BTreeMap::new());
@@ -188,15 +219,12 @@ async fn attempt(app: &App, instance: &Instance, ask: Ask, watch: Stopwatch) -> 
             match lease.keep(app, &grant, change, watch).await {
                 Ok(kept) if kept.version.as_ref() == Some(&lease.owner) => Ok(Outcome::Refreshed(grant)),
                 Ok(_) => Ok(Outcome::Busy),
-                Err(cause) => match revision::lost(app, &lease.instance, &grant, cause).await {
-                    gone @ Error::NotFound(_) => Err(gone),
-                    cause => Ok(Outcome::Kept(cause)),
-                },
+                Err(cause) => Err(revision::lost(app, instance, &grant, cause).await),
             }
         }
         Ok(Decision::Change(change, error)) => {
             lease.close(app, change).await;
-            Ok(Outcome::Kept(error))
+            Ok(Outcome::Kept(Box::new(instance.clone()), error))
         }
         Ok(Decision::End) => {
             lease.close(app, Change::default().set("valid", false).remove("in_doubt")).await;
@@ -224,18 +252,23 @@ async fn decide(
     element: &Element,
     how: &Refresh,
     lease: &Lease,
+    old: &Grant,
     watch: Stopwatch,
 ) -> Result<Decision, Error> {
     let (instance, now) = (&lease.instance, app.clock.now());
-    let old = current(app, instance).await?;
     let Some(token) = &old.tokens.refresh_token else {
         return Ok(Decision::Change(Change::default(), final_token(instance)));
     };
-    if let Some(since) = instance.in_doubt
-        && (is_valid(instance, now) || now < since + DOUBT_ENDS)
-    {
-        let wait = if is_valid(instance, now) { BACK_OFF } else { since + DOUBT_ENDS - now };
-        return Ok(Decision::Change(Change::default(), later(wait)));
+    if let Some(since) = instance.in_doubt {
+        let lives = instance.access_expires.map_or(0, |expires| expires - now);
+        let wait = lives.max(since + DOUBT_ENDS - now);
+        if wait > 0 {
+            return Ok(Decision::Change(Change::default(), later(wait)));
+        }
+    }
+    if !watch.is_before(SPEND_BY) {
+        let late = "The stores were too slow to ask the vendor in time; try again";
+        return Ok(Decision::Change(Change::default(), Error::Unfinished(late.into())));
     }
     let oauth2 = element.oauth2()?;
     let url = endpoint::of_instance(&how.endpoint.url, &oauth2.placeholders, &instance.configuration)?;
@@ -250,7 +283,7 @@ async fn decide(
         answer => answer,
     };
     match answer {
-        Ok(granted) => Ok(renewed(lease, &old, granted)),
+        Ok(granted) => Ok(renewed(lease, old, granted)),
         Err(Error::Vendor(error)) => Ok(refused(instance, error, now)),
         Err(error) => Err(error),
     }
@@ -288,6 +321,11 @@ fn refused(instance: &Instance, error: VendorError, now: Timestamp) -> Decision 
         VendorError::InDoubt(_) | VendorError::Malformed(_) => {
             tracing::warn!(count.GrantInDoubt = 1, element, instance = id, "a refresh is in doubt");
             Decision::Change(Change::default().set("in_doubt", now), Error::Vendor(error))
+        }
+        // A gateway may say this of a request that was acted on.
+        VendorError::Failed { status: 502 | 504 } => {
+            tracing::warn!(count.GrantInDoubt = 1, element, instance = id, "a refresh is in doubt");
+            Decision::Change(wait(BACK_OFF).set("in_doubt", now), Error::Vendor(error))
         }
         VendorError::Unreachable(_) | VendorError::Failed { .. } => {
             Decision::Change(wait(BACK_OFF), Error::Vendor(error))

@@ -56,7 +56,7 @@ pub async fn revise(
         if revision.proof.is_some() || !split.secrets.is_empty() || loses_secret(element, &instance, &split) {
             return under_lease(app, element, &instance, revision, watch).await;
         }
-        let change = described(&instance, revision, &split);
+        let change = described(element, &instance, revision, &split);
         let key = instance::key(instance.user, instance.id);
         match app.registry.update(&key, change).await? {
             Written::Done(item) => return Ok(registry::from_item(item)?),
@@ -98,9 +98,25 @@ fn loses_secret(element: &Element, instance: &Instance, split: &Split) -> bool {
     instance.configuration.keys().filter(secret).any(|key| !has(&split.open, key))
 }
 
+/// Tells whether a change may mend what the vendor refused: another client or another tenant. Then it is
+/// asked once more.
+fn corrects(element: &Element, revision: &Revision) -> bool {
+    let tenant = |key: &str| {
+        let mut placeholders = element.oauth2.iter().flat_map(|oauth2| oauth2.placeholders.values());
+        placeholders.any(|placeholder| placeholder.configuration == key)
+    };
+    let given = revision.configuration.iter().flatten();
+    given
+        .filter(|(_, value)| value.as_deref() != Some(MASK))
+        .any(|(key, _)| key == configuration::CLIENT_ID || key == configuration::CLIENT_SECRET || tenant(key))
+}
+
 /// The change of what is open, of an instance as it was seen.
-fn described(seen: &Instance, revision: &Revision, split: &Split) -> Change {
+fn described(element: &Element, seen: &Instance, revision: &Revision, split: &Split) -> Change {
     let mut change = Change::when("state", json!(State::Live));
+    if corrects(element, revision) {
+        change = change.set("valid", true).remove("not_before");
+    }
     if let Some(name) = &revision.name {
         change = change.set("name", name.clone());
     }
@@ -130,7 +146,7 @@ async fn under_lease(
     };
     let change = |seen: &Instance| {
         let split = merged(element, seen, revision)?;
-        let change = described(seen, revision, &split);
+        let change = described(element, seen, revision, &split);
         Ok(match &granted {
             Some(granted) => {
                 let open = redeem::told(split.open, granted, &revision.told);

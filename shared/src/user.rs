@@ -30,7 +30,7 @@ pub struct User {
     #[serde(default)]
     pub return_urls: Vec<String>,
     /// Counts the changes, so that none is lost while the user gets another secret.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub changes: u64,
 }
 
@@ -105,9 +105,13 @@ pub async fn add(registry: &dyn Registry, user: &User, user_secret: &SecretStrin
 pub async fn change(registry: &dyn Registry, id: u64, change: Change) -> Result<Option<User>, StoreError> {
     for _ in 0..ATTEMPTS {
         let Some(entry) = entry(registry, id).await? else { return Ok(None) };
+        if let Some(former) = &entry.former {
+            // Whoever still has the secret before must not be left out of the change.
+            registry.remove(&key(former), vec![]).await?;
+        }
         // The user may get another secret just now: then the entry has moved.
         let Some(seen) = read(registry, &entry.secret).await? else { continue };
-        let counted = change.clone().and(Condition::Equals("changes", seen.changes.into()));
+        let counted = change.clone().and(as_seen(&seen));
         let counted = counted.set("changes", seen.changes + 1);
         if let Written::Done(item) = registry.update(&key(&entry.secret), counted).await? {
             return Ok(Some(registry::from_item(item)?));
@@ -136,13 +140,27 @@ pub async fn renew(registry: &dyn Registry, id: u64) -> Result<Option<(User, Sec
             return Err(StoreError::Unavailable("the user's secret was changed meanwhile".into()));
         }
     }
-    while !registry.remove(&key(&old), vec![Condition::Equals("changes", user.changes.into())]).await? {
+    while !registry.remove(&key(&old), vec![as_seen(&user)]).await? {
         let Some(changed) = read(registry, &old).await? else { break };
-        registry.update(&key(&secret), copied(&changed)).await?;
+        registry.update(&key(&secret), copied(&changed).and(as_seen(&user))).await?;
         user = changed;
     }
     registry.update(&place(id), Change::when("secret", secret).remove("former")).await?;
     Ok(Some((user, fresh)))
+}
+
+/// Absent is none, and so a condition on it can be the same for all records.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_none(changes: &u64) -> bool {
+    *changes == 0
+}
+
+/// Holds as long as a user has not changed since it was seen.
+fn as_seen(user: &User) -> Condition {
+    match user.changes {
+        0 => Condition::Absent("changes"),
+        changes => Condition::Equals("changes", changes.into()),
+    }
 }
 
 /// Carries over what was changed of a user while the secret changed.

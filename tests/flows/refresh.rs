@@ -1,15 +1,21 @@
 //! A live access token for whoever asks: refreshed when it is due, once however many ask, and the grant is
 //! never lost, wherever the process dies and whatever the vendor answers.
 
-use secrecy::ExposeSecret;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
 use tests::machine::{Machine, create};
 use tests::suites::faulty::{Fault, Plan};
 use tests::suites::lossy::Lossy;
 use valetkey::app::App;
 use valetkey::clock::Stopwatch;
-use valetkey::error::Error;
+use valetkey::error::{Error, StoreError};
 use valetkey::instance::{self, Instance};
 use valetkey::renewal::{self, Ask, Live};
+use valetkey::revision::{Revision, revise};
+use valetkey::vault::{PutError, Vault};
 
 const SECOND: &str =
     r#"{"access_token":"second","refresh_token":"refresh2","token_type":"bearer","expires_in":60}"#;
@@ -218,4 +224,68 @@ async fn a_token_without_a_refresh_token_serves_until_it_expires() {
     let error = ask(&machine, &app).await.err().unwrap();
     assert!(error.status() == 409 && error.to_string().contains("no refresh token"), "{error}");
     assert_eq!(machine.asked().0, 1);
+}
+
+/// Changes a secret of the configuration.
+async fn rekey(app: &App, instance: Instance) -> Instance {
+    let configuration = Some(BTreeMap::from([("oauth.api.key".to_owned(), Some("another".to_owned()))]));
+    let revision = Revision { configuration, ..Revision::default() };
+    revise(app, instance, &revision, Stopwatch::start()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_change_of_the_configuration_meanwhile_is_not_taken_for_a_new_token() {
+    let machine = aged(EXPIRED, "200 OK", SECOND).await;
+    let (app, before) = (machine.sound(), found(&machine).await);
+    rekey(&app, before.clone()).await;
+    for ask in [Ask::Lasting(0), Ask::New] {
+        let live = renewal::live(&app, before.clone(), ask, Stopwatch::start()).await.unwrap();
+        assert_eq!(token(&live), "second", "{ask:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_a_wrong_client_has_killed_lives_again_when_the_client_is_corrected() {
+    let machine = aged(EXPIRED, "400 Bad Request", r#"{"error":"invalid_grant"}"#).await;
+    let app = machine.sound();
+    assert_eq!(ask(&machine, &app).await.err().unwrap().status(), 409);
+    rekey(&app, found(&machine).await).await;
+    machine.vendor.answers("200 OK", "", SECOND);
+    assert_eq!(token(&ask(&machine, &app).await.unwrap()), "second");
+}
+
+/// A vault that cannot be read.
+struct Unreadable(Arc<dyn Vault>);
+
+#[async_trait]
+impl Vault for Unreadable {
+    async fn create(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
+        self.0.create(secret, version, text).await
+    }
+
+    async fn put(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
+        self.0.put(secret, version, text).await
+    }
+
+    async fn get(&self, _: &str, _: &str) -> Result<Option<SecretString>, StoreError> {
+        Err(StoreError::Unavailable("planned".into()))
+    }
+
+    async fn remove(&self, secret: &str) -> Result<(), StoreError> {
+        self.0.remove(secret).await
+    }
+}
+
+#[tokio::test]
+async fn what_a_dead_holder_stored_is_found_although_the_vault_could_not_be_read_at_first() {
+    let (machine, plan) =
+        (aged(EXPIRED, "200 OK", SECOND).await, Plan::new(REFRESH, Some(Fault::DeathBefore)));
+    plan.dies_in(ask(&machine, &machine.planned(&plan))).await;
+    machine.pass(LEASE_IS_DEAD);
+    let blind = machine.app(Unreadable(Arc::clone(&machine.vault)), Arc::clone(&machine.registry));
+    assert_eq!(ask(&machine, &blind).await.err().unwrap().status(), 503);
+    machine.vendor.answers("200 OK", "", &SECOND.replace("second", "third"));
+    assert_eq!(token(&ask(&machine, &machine.sound()).await.unwrap()), "third");
+    let sent = machine.vendor.requests().pop().unwrap();
+    assert!(sent.contains("refresh_token=refresh2"), "the one that the dead holder had stored: {sent}");
 }
