@@ -25,6 +25,13 @@ pub type Item = Map<String, Value>;
 /// whoever minds asks [`Condition::After`] or looks.
 pub const EXPIRES: &str = "expires";
 
+/// The attribute that names the agenda which an item is on, as soon as it also has [`DUE`].
+pub const AGENDA: &str = "agenda";
+
+/// The attribute that says when an item on an agenda wants to be looked at, a [`Timestamp`]. An item
+/// without it is on no agenda, and costs no agenda anything.
+pub const DUE: &str = "due";
+
 /// The attribute that says who took a one-time item.
 pub const TAKEN_BY: &str = "taken_by";
 
@@ -42,6 +49,15 @@ impl Key {
     pub fn new(partition: impl Into<String>, sort: impl Into<String>) -> Self {
         Self { partition: partition.into(), sort: sort.into() }
     }
+}
+
+/// An item on an agenda: where it is, and since when it wants to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Where the item is.
+    pub key: Key,
+    /// Its [`DUE`].
+    pub at: Timestamp,
 }
 
 /// What must hold of an item for a change to be made.
@@ -94,6 +110,14 @@ impl Change {
         self.conditions.extend(other.conditions);
         let set = other.set.into_iter().fold(self, |change, (attribute, value)| change.set(attribute, value));
         other.remove.into_iter().fold(set, Self::remove)
+    }
+
+    /// Makes the change of an item that meets the conditions.
+    pub fn apply(self, item: &mut Item) {
+        for attribute in self.remove {
+            item.remove(attribute);
+        }
+        item.extend(self.set.into_iter().map(|(attribute, value)| (attribute.to_owned(), value)));
     }
 
     /// Removes an attribute.
@@ -164,6 +188,16 @@ pub trait Registry: Send + Sync {
         limit: usize,
     ) -> Result<Page, StoreError>;
 
+    /// Lists at most `limit` items of an agenda that are due at `until` and come after `after`, the
+    /// longest due first. It may lag behind the items, so whoever acts on one reads it first.
+    async fn due(
+        &self,
+        agenda: &str,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError>;
+
     /// Counts one further and tells the number: 1 at first, never the same twice.
     async fn next(&self, counter: &str) -> Result<u64, StoreError>;
 }
@@ -194,6 +228,16 @@ impl<R: Registry + ?Sized> Registry for Arc<R> {
         limit: usize,
     ) -> Result<Page, StoreError> {
         (**self).list(partition, prefix, after, limit).await
+    }
+
+    async fn due(
+        &self,
+        agenda: &str,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        (**self).due(agenda, until, after, limit).await
     }
 
     async fn next(&self, counter: &str) -> Result<u64, StoreError> {

@@ -47,8 +47,9 @@ mod registry_of_two_connections {
     use super::*;
     use async_trait::async_trait;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use valetkey::clock::Timestamp;
     use valetkey::error::StoreError;
-    use valetkey::registry::{Change, Condition, Item, Key as ItemKey, Page, Registry, Written};
+    use valetkey::registry::{Change, Condition, Due, Item, Key as ItemKey, Page, Registry, Written};
 
     /// Sends each call to the next of two connections.
     struct Alternating([SqliteRegistry; 2], AtomicUsize);
@@ -81,6 +82,15 @@ mod registry_of_two_connections {
             limit: usize,
         ) -> Result<Page, StoreError> {
             self.next_one().list(part, prefix, after, limit).await
+        }
+        async fn due(
+            &self,
+            agenda: &str,
+            until: Timestamp,
+            after: Option<&Due>,
+            limit: usize,
+        ) -> Result<Vec<Due>, StoreError> {
+            self.next_one().due(agenda, until, after, limit).await
         }
         async fn next(&self, counter: &str) -> Result<u64, StoreError> {
             self.next_one().next(counter).await

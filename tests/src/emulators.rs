@@ -8,9 +8,11 @@ use aws::{Clients, DynamoRegistry, SecretsManagerVault};
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::config::{Credentials, Region};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
 };
 use valetkey::random;
+use valetkey::registry::{AGENDA, DUE};
 
 /// Gives the address of moto's Secrets Manager.
 pub fn secrets_manager() -> &'static str {
@@ -55,6 +57,17 @@ pub async fn registry() -> (DynamoRegistry, String) {
         .billing_mode(BillingMode::PayPerRequest)
         .attribute_definitions(name(aws::registry::PARTITION).build().unwrap())
         .attribute_definitions(name(aws::registry::SORT).build().unwrap())
+        .attribute_definitions(name(AGENDA).build().unwrap())
+        .attribute_definitions(name(DUE).attribute_type(ScalarAttributeType::N).build().unwrap())
+        .global_secondary_indexes(
+            GlobalSecondaryIndex::builder()
+                .index_name(aws::registry::AGENDAS)
+                .key_schema(key(AGENDA, KeyType::Hash))
+                .key_schema(key(DUE, KeyType::Range))
+                .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+                .build()
+                .unwrap(),
+        )
         .key_schema(key(aws::registry::PARTITION, KeyType::Hash))
         .key_schema(key(aws::registry::SORT, KeyType::Range))
         .send()

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use valetkey::clock::Timestamp;
 use valetkey::error::StoreError;
-use valetkey::registry::{Change, Condition, Item, Key, Page, Registry, Written};
+use valetkey::registry::{AGENDA, Change, Condition, DUE, Due, Item, Key, Page, Registry, Written};
 
 use crate::failure::{is, store};
 use expression::Expression;
@@ -18,6 +19,9 @@ use expression::Expression;
 pub const PARTITION: &str = "pk";
 /// The table's sort key.
 pub const SORT: &str = "sk";
+
+/// The index of the items that are on an agenda, by agenda and time; it projects keys alone.
+pub const AGENDAS: &str = "agendas";
 
 /// A condition did not hold.
 const REFUSED: &str = "ConditionalCheckFailedException";
@@ -151,6 +155,43 @@ impl Registry for DynamoRegistry {
         }
     }
 
+    async fn due(
+        &self,
+        agenda: &str,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        let (named, until) = (AttributeValue::S(agenda.into()), AttributeValue::N(until.to_string()));
+        let mut start = after.map(|due| indexed(agenda, due));
+        let mut found = Vec::new();
+        loop {
+            let wanted = i32::try_from(limit - found.len()).unwrap_or(i32::MAX);
+            let read = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(AGENDAS)
+                .key_condition_expression("#agenda = :agenda AND #due <= :until")
+                .expression_attribute_names("#agenda", AGENDA)
+                .expression_attribute_names("#due", DUE)
+                .expression_attribute_values(":agenda", named.clone())
+                .expression_attribute_values(":until", until.clone())
+                .set_exclusive_start_key(start)
+                .limit(wanted)
+                .send()
+                .await
+                .map_err(|error| store("Query", &error))?;
+            for item in read.items.unwrap_or_default() {
+                found.push(due(&item)?);
+            }
+            start = read.last_evaluated_key;
+            if start.is_none() || found.len() >= limit {
+                return Ok(found);
+            }
+        }
+    }
+
     async fn next(&self, counter: &str) -> Result<u64, StoreError> {
         let reply = self
             .client
@@ -174,6 +215,24 @@ fn primary(key: &Key) -> HashMap<String, AttributeValue> {
         (PARTITION.to_owned(), AttributeValue::S(key.partition.clone())),
         (SORT.to_owned(), AttributeValue::S(key.sort.clone())),
     ])
+}
+
+/// Names an item in the index.
+fn indexed(agenda: &str, due: &Due) -> HashMap<String, AttributeValue> {
+    let mut key = primary(&due.key);
+    key.insert(AGENDA.to_owned(), AttributeValue::S(agenda.to_owned()));
+    key.insert(DUE.to_owned(), AttributeValue::N(due.at.to_string()));
+    key
+}
+
+/// Reads where an item of the index is.
+fn due(item: &HashMap<String, AttributeValue>) -> Result<Due, StoreError> {
+    let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+    let at = item.get(DUE).and_then(|value| value.as_n().ok()?.parse().ok());
+    match (text(PARTITION), text(SORT), at) {
+        (Some(partition), Some(sort), Some(at)) => Ok(Due { key: Key::new(partition, sort), at }),
+        _ => Err(StoreError::Damaged("an item of the index lacks a key".into())),
+    }
 }
 
 /// Reads a record out of a table's item: all but its keys.

@@ -20,10 +20,10 @@ pub use registry::SqliteRegistry;
 pub use seal::Seal;
 pub use vault::SqliteVault;
 
-/// The version of the schema below, in the database's header.
-const SCHEMA_VERSION: i64 = 1;
-
-const SCHEMA: &str = "
+/// The steps from an empty database to today's schema. Its header counts those that were made, and a
+/// database of an earlier version takes the rest; a step is never edited.
+const SCHEMA: [&str; 2] = [
+    "
     CREATE TABLE items (
         partition  TEXT NOT NULL,
         sort       TEXT NOT NULL,
@@ -39,7 +39,13 @@ const SCHEMA: &str = "
         PRIMARY KEY (secret, version)
     ) WITHOUT ROWID;
     CREATE TABLE seal (proof BLOB NOT NULL);
-";
+    ",
+    "
+    ALTER TABLE items ADD COLUMN agenda TEXT AS (json_extract(attributes, '$.agenda'));
+    ALTER TABLE items ADD COLUMN due INTEGER AS (json_extract(attributes, '$.due'));
+    CREATE INDEX items_by_agenda ON items (agenda, due) WHERE due IS NOT NULL;
+    ",
+];
 
 /// How long to wait for another process that has the database, before the request is told to try again.
 const BUSY: Duration = Duration::from_secs(5);
@@ -91,26 +97,26 @@ pub struct Database {
 impl Database {
     /// Opens the broker's database, making it when it is missing.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Self::open_with(path, SCHEMA, SCHEMA_VERSION, "FULL")
+        Self::open_with(path, &SCHEMA, "FULL")
     }
 
     /// Opens a database of another schema.
-    pub(crate) fn open_with(path: &Path, schema: &str, version: i64, sync: &str) -> Result<Self, OpenError> {
+    pub(crate) fn open_with(path: &Path, schema: &[&str], sync: &str) -> Result<Self, OpenError> {
         let size = make_file(path)
             .map_err(|cause| OpenError::Unusable { path: path.into(), cause: cause.to_string() })?;
         let connection = Connection::open(path).and_then(|mut connection| {
             connection.busy_timeout(BUSY)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", sync)?;
-            let found = prepare(&mut connection, schema, version)?;
+            let later = prepare(&mut connection, schema)?;
             let sound = if size <= CHECKED { check(&connection)? } else { "ok".to_owned() };
-            Ok((connection, found, sound))
+            Ok((connection, later, sound))
         });
-        let (connection, found, sound) = connection.map_err(|error| opening(path, &error))?;
+        let (connection, later, sound) = connection.map_err(|error| opening(path, &error))?;
         if sound != "ok" {
             return Err(OpenError::Damaged { path: path.into(), cause: sound });
         }
-        if found > version {
+        if later {
             return Err(OpenError::Later { path: path.into() });
         }
         Ok(Self { connection: Arc::new(Mutex::new(connection)) })
@@ -183,16 +189,16 @@ fn make_file(path: &Path) -> std::io::Result<u64> {
     }
 }
 
-/// Makes the schema in a new database; tells the version of the one that is there.
-fn prepare(connection: &mut Connection, schema: &str, version: i64) -> rusqlite::Result<i64> {
+/// Makes the steps of the schema that a database lacks; tells whether it has more than these.
+fn prepare(connection: &mut Connection, schema: &[&str]) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found == 0 {
-        transaction.execute_batch(schema)?;
-        transaction.pragma_update(None, "user_version", version)?;
+    let made: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for (number, step) in (1..).zip(schema).filter(|(number, _)| *number > made) {
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", number)?;
     }
     transaction.commit()?;
-    Ok(found)
+    Ok(usize::try_from(made).is_ok_and(|made| made > schema.len()))
 }
 
 fn check(connection: &Connection) -> rusqlite::Result<String> {

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::Notify;
+use valetkey::clock::Timestamp;
 use valetkey::error::StoreError;
-use valetkey::registry::{Change, Condition, Item, Key, Page, Registry, Written};
+use valetkey::registry::{Change, Condition, Due, Item, Key, Page, Registry, Written};
 use valetkey::vault::{PutError, Vault};
 
 /// What happens at the write whose turn it is.
@@ -140,6 +141,16 @@ impl<R: Registry> Registry for Faulty<R> {
         limit: usize,
     ) -> Result<Page, StoreError> {
         self.0.list(part, prefix, after, limit).await
+    }
+
+    async fn due(
+        &self,
+        agenda: &str,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        self.0.due(agenda, until, after, limit).await
     }
 
     async fn next(&self, counter: &str) -> Result<u64, StoreError> {

@@ -2,8 +2,9 @@
 //! SDK does on a broken connection.
 
 use async_trait::async_trait;
+use valetkey::clock::Timestamp;
 use valetkey::error::StoreError;
-use valetkey::registry::{Change, Condition, Item, Key, Page, Registry, Written};
+use valetkey::registry::{Change, Condition, Due, Item, Key, Page, Registry, Written};
 
 /// Wraps a registry so that the first reply to every write is lost.
 pub struct Lossy<R>(pub R);
@@ -37,6 +38,16 @@ impl<R: Registry> Registry for Lossy<R> {
         limit: usize,
     ) -> Result<Page, StoreError> {
         self.0.list(partition, prefix, after, limit).await
+    }
+
+    async fn due(
+        &self,
+        agenda: &str,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        self.0.due(agenda, until, after, limit).await
     }
 
     async fn next(&self, counter: &str) -> Result<u64, StoreError> {

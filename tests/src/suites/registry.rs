@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use valetkey::random;
-use valetkey::registry::{Change, Condition, EXPIRES, Item, Key, Registry, TAKEN_BY, Written, take};
+use valetkey::registry::{
+    AGENDA, Change, Condition, DUE, Due, EXPIRES, Item, Key, Registry, TAKEN_BY, Written, take,
+};
 
 /// Runs one test a promise, each on a registry of its own that `$make` makes; what it returns is kept
 /// until the test ends. Every promise must also hold when the reply to every write is lost.
@@ -22,6 +24,7 @@ macro_rules! registry_suite {
             an_item_is_taken_once_and_in_time,
             an_item_is_removed_when_its_conditions_hold,
             a_list_is_paged_in_order_and_stays_in_its_partition_and_prefix,
+            an_agenda_holds_what_is_due_and_the_longest_due_first,
             a_counter_never_says_the_same_twice,
         );
     };
@@ -215,6 +218,48 @@ pub async fn a_list_is_paged_in_order_and_stays_in_its_partition_and_prefix(regi
     let nothing = registry.list(&partition, "instance#", Some("instance#024"), 10).await.unwrap();
     assert!(nothing.items.is_empty() && !nothing.more);
     assert!(registry.list("user#nobody", "", None, 10).await.unwrap().items.is_empty());
+}
+
+async fn on_agenda(registry: &dyn Registry, agenda: &str, size: usize) -> Vec<(i64, String)> {
+    let (mut seen, mut after) = (Vec::new(), None::<Due>);
+    loop {
+        let page = registry.due(agenda, 50, after.as_ref(), size).await.unwrap();
+        assert!(page.len() <= size);
+        seen.extend(page.iter().map(|due| (due.at, due.key.sort.clone())));
+        if page.len() < size {
+            return seen;
+        }
+        after = page.last().cloned();
+    }
+}
+
+/// An item that is not due, has no time or is on another agenda is not listed; one that gets another time
+/// has another place, one that is removed has none. Pages join up to the whole, each item once.
+pub async fn an_agenda_holds_what_is_due_and_the_longest_due_first(registry: Arc<dyn Registry>) {
+    let (partition, agenda) = (format!("test#{}", random::id()), random::id());
+    let place = |sort: &str| Key::new(&partition, sort);
+    for (sort, at) in [("late", 51), ("c", 30), ("b", 10), ("a", 30), ("d", 50), ("e", 20)] {
+        insert(&*registry, &place(sort), json!({AGENDA: agenda, DUE: at})).await;
+    }
+    insert(&*registry, &place("never"), json!({AGENDA: agenda})).await;
+    insert(&*registry, &place("other"), json!({AGENDA: random::id(), DUE: 1})).await;
+    for size in [1, 2, 5, 100] {
+        let mut seen = on_agenda(&*registry, &agenda, size).await;
+        assert!(seen.is_sorted_by_key(|(at, _)| *at), "pages of {size}: {seen:?}");
+        seen.sort();
+        let names: Vec<_> = seen.iter().map(|(_, sort)| sort.as_str()).collect();
+        assert_eq!(names, ["b", "e", "a", "c", "d"], "pages of {size}");
+    }
+    let change = |change: Change, sort: &str| {
+        let (registry, place) = (Arc::clone(&registry), place(sort));
+        async move { assert!(is_done(&registry.update(&place, change).await.unwrap())) }
+    };
+    change(Change::default().set(DUE, 60), "b").await;
+    change(Change::default().remove(DUE), "e").await;
+    change(Change::default().set(DUE, 5), "never").await;
+    registry.remove(&place("a"), vec![]).await.unwrap();
+    let left = on_agenda(&*registry, &agenda, 10).await;
+    assert_eq!(left, [(5, "never".to_owned()), (30, "c".to_owned()), (50, "d".to_owned())]);
 }
 
 /// Racers each get numbers of their own, which grow; a lost reply skips one and repeats none.

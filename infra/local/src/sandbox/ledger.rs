@@ -13,8 +13,6 @@ use super::TENANT;
 use crate::options::Habits;
 use crate::store::{Database, OpenError, WorkError};
 
-const SCHEMA_VERSION: i64 = 1;
-
 const SCHEMA: &str = "
     CREATE TABLE codes (
         code TEXT PRIMARY KEY, client TEXT NOT NULL, redirect_uri TEXT NOT NULL, expires INTEGER NOT NULL
@@ -79,7 +77,7 @@ pub(super) struct Stats {
 impl Ledger {
     /// Opens the ledger, making it when it is missing. It survives the process, not a power cut.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { database: Database::open_with(path, SCHEMA, SCHEMA_VERSION, "NORMAL")? })
+        Ok(Self { database: Database::open_with(path, &[SCHEMA], "NORMAL")? })
     }
 
     /// Issues a code to a client for a redirect URI.

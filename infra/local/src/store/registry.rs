@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::Value;
 use valetkey::clock::Timestamp;
 use valetkey::error::StoreError;
-use valetkey::registry::{Change, Condition, Item, Key, Page, Registry, Written, holds};
+use valetkey::registry::{Change, Condition, Due, Item, Key, Page, Registry, Written, holds};
 
 use super::{Database, WorkError};
 
@@ -58,10 +58,7 @@ impl Registry for SqliteRegistry {
             if !change.conditions.iter().all(|condition| holds(&item, condition)) {
                 return Ok(Written::Refused(Some(item)));
             }
-            for attribute in change.remove {
-                item.remove(attribute);
-            }
-            item.extend(change.set.into_iter().map(|(attribute, value)| (attribute.to_owned(), value)));
+            change.apply(&mut item);
             let mut update = transaction
                 .prepare_cached("UPDATE items SET attributes = ?3 WHERE partition = ?1 AND sort = ?2")?;
             update.execute(params![key.partition, key.sort, text(&item)])?;
@@ -111,6 +108,31 @@ impl Registry for SqliteRegistry {
             let more = items.len() > limit;
             items.truncate(limit);
             Ok(Page { items, more })
+        };
+        self.database.run(work).await
+    }
+
+    async fn due(
+        &self,
+        agenda: &str,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        let agenda = agenda.to_owned();
+        let Due { key, at } = after.cloned().unwrap_or(Due { key: Key::new("", ""), at: Timestamp::MIN });
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let work = move |transaction: &Transaction<'_>| {
+            let mut select = transaction.prepare_cached(
+                "SELECT due, partition, sort FROM items
+                 WHERE agenda = ?1 AND due <= ?2 AND (due, partition, sort) > (?3, ?4, ?5)
+                 ORDER BY due, partition, sort LIMIT ?6",
+            )?;
+            let found = params![agenda, until, at, key.partition, key.sort, limit];
+            let rows = select.query_map(found, |row| {
+                Ok(Due { at: row.get(0)?, key: Key::new(row.get::<_, String>(1)?, row.get::<_, String>(2)?) })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
         };
         self.database.run(work).await
     }
