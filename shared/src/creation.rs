@@ -7,7 +7,8 @@
 //!
 //! A death between two of these leaves the pending record, which nobody sees. It names the secret and,
 //! as `lease_owner`, the version that was about to be written, so that what is left can be told: after 1
-//! and 2 nothing is in the vault, and a grant may be lost; after 3 the vault has the whole grant.
+//! and 2 nothing is in the vault, and a grant may be lost; after 3 the vault has the whole grant. The caller
+//! never got an answer, so an hour later the sweep has it undone (`removal::undo`).
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,8 @@ use crate::random;
 use crate::redeem::{self, Proof, redeem};
 use crate::registry::{self, Change, Condition, Written};
 use crate::removal;
+use crate::schedule::scheduled;
+use crate::telemetry;
 use crate::user::User;
 use crate::vault::PutError;
 
@@ -74,9 +77,12 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) 
         generation: 0,
         access_issued: None,
         access_expires: None,
+        refresh_expires: None,
         refreshable: false,
         in_doubt: None,
         not_before: None,
+        warned: None,
+        due: None,
     };
     register(app, &pending).await?;
     let granted = match redeem(app, element, &split, &proof, watch).await {
@@ -98,7 +104,9 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) 
 
 async fn register(app: &App, pending: &Instance) -> Result<(), Error> {
     let key = instance::key(pending.user, pending.id);
-    let written = app.registry.insert(&key, registry::to_item(pending)?).await?;
+    let mut item = registry::to_item(pending)?;
+    scheduled(app, Change::default(), pending).apply(&mut item);
+    let written = app.registry.insert(&key, item).await?;
     match written.proven_by("secret", &pending.secret) {
         Written::Done(_) => Ok(()),
         Written::Refused(_) => {
@@ -121,13 +129,7 @@ async fn give_up(app: &App, pending: &Instance, error: Error) -> Error {
             tracing::warn!(instance = pending.id, %failure, "a pending instance was not removed");
         }
     } else {
-        tracing::error!(
-            count.GrantInDoubt = 1,
-            element = pending.element,
-            instance = pending.id,
-            cause = ?error,
-            "a grant may be lost"
-        );
+        telemetry::in_doubt(pending, "the exchange of a code");
     }
     error
 }
@@ -145,17 +147,12 @@ async fn store(app: &App, live: &Instance, grant: &Grant, ours: bool, watch: Sto
         }
     });
     let Err(cause) = stored.await else { return Ok(()) };
-    tracing::error!(
-        count.GrantLost = 1,
-        element = live.element,
-        instance = live.id,
-        ?cause,
-        "a grant is lost: the vault did not keep it"
-    );
+    let error = Error::Unkept(cause);
+    telemetry::unkept(live, &error);
     if ours && let Err(cause) = removal::revoke_grant(app, live, grant).await {
-        tracing::warn!(instance = live.id, ?cause, "the lost grant was not revoked at the vendor");
+        telemetry::unrevoked(live, &cause);
     }
-    Err(Error::Unkept(cause))
+    Err(error)
 }
 
 async fn commit(app: &App, live: Instance, tokens: &Tokens, watch: Stopwatch) -> Result<Instance, Error> {
@@ -167,21 +164,19 @@ async fn commit(app: &App, live: Instance, tokens: &Tokens, watch: Stopwatch) ->
         .set("generation", live.generation)
         .set("configuration", json!(live.configuration))
         .remove("lease_owner");
-    let change = instance::issued(change, tokens);
+    let change = scheduled(app, instance::issued(change, tokens), &live);
     let key = instance::key(live.user, live.id);
     let update = || app.registry.update(&key, change.clone());
     let written = insist(watch, COMMIT_BY, update).await.map_err(|cause| {
-        tracing::error!(
-            count.GrantLost = 1,
-            element = live.element,
-            instance = live.id,
-            ?cause,
-            "an instance was not completed; its grant is in the vault"
-        );
-        Error::Unkept(cause)
+        let error = Error::Unkept(cause);
+        telemetry::unkept(&live, &error);
+        error
     })?;
     match written.proven_by("version", &owner) {
-        Written::Done(item) => Ok(registry::from_item(item)?),
+        Written::Done(item) => {
+            telemetry::created(&live);
+            Ok(registry::from_item(item)?)
+        }
         Written::Refused(_) => {
             Err(Error::Unkept(StoreError::Damaged(format!("the pending instance {} is gone", live.id))))
         }

@@ -202,6 +202,10 @@ pub struct Refresh {
     /// What that lifetime counts from.
     #[serde(default)]
     pub lifetime_from: LifetimeFrom,
+    /// Whether access tokens are refreshed ahead of every expiry, so that no caller waits for the vendor;
+    /// else when they are asked for, and as seldom as keeps an unused grant alive.
+    #[serde(default)]
+    pub warm: bool,
 }
 
 /// Whether a refresh answers with a new refresh token (RFC 6749 section 6, RFC 9700 section 4.14).
@@ -292,6 +296,8 @@ pub struct Answer {
     /// Members to keep, as paths with dots, and the configuration key of each.
     #[serde(default)]
     pub keep: BTreeMap<String, String>,
+    /// The member that says how many seconds the refresh token lives, which RFC 6749 has none for.
+    pub refresh_expires_in: Option<String>,
     /// How long an access token lives when the answer does not say, in seconds; absent: for ever.
     pub default_lifetime: Option<u64>,
 }

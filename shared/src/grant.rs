@@ -22,6 +22,9 @@ pub struct Tokens {
     /// The refresh token.
     #[serde(serialize_with = "expose_option")]
     pub refresh_token: Option<SecretString>,
+    /// When the refresh token expires, unless it is used before; `None`: it does not, or nobody says.
+    #[serde(default)]
+    pub refresh_expires: Option<Timestamp>,
     /// The scope that was granted.
     pub scope: Option<String>,
 }
@@ -85,6 +88,7 @@ mod tests {
                 issued: 1,
                 expires: Some(2),
                 refresh_token: Some("planted-refresh".to_owned().into()),
+                refresh_expires: None,
                 scope: None,
             },
             secrets: BTreeMap::from([("oauth.api.secret".into(), "planted-secret".to_owned().into())]),

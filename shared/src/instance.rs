@@ -83,6 +83,8 @@ pub struct Instance {
     pub access_issued: Option<Timestamp>,
     /// When the current access token expires; `None`: it does not.
     pub access_expires: Option<Timestamp>,
+    /// When the refresh token ends, unless it is used before; `None`: it does not, or nobody says.
+    pub refresh_expires: Option<Timestamp>,
     /// Whether there is a refresh token.
     #[serde(default = "unknown_yet")]
     pub refreshable: bool,
@@ -90,6 +92,10 @@ pub struct Instance {
     pub in_doubt: Option<Timestamp>,
     /// Until when the vendor is left alone.
     pub not_before: Option<Timestamp>,
+    /// The end of the grant that its owner was warned of.
+    pub warned: Option<Timestamp>,
+    /// When the sweep looks at it next; `None`: never.
+    pub due: Option<Timestamp>,
 }
 
 /// A record that does not say is taken for one with a refresh token: asking finds out.
@@ -166,10 +172,15 @@ pub(crate) fn issued(change: Change, tokens: &Tokens) -> Change {
         .set("refreshable", tokens.refresh_token.is_some())
         .set("valid", true)
         .remove("in_doubt")
-        .remove("not_before");
-    match tokens.expires {
+        .remove("not_before")
+        .remove("warned");
+    let change = match tokens.expires {
         Some(expires) => change.set("access_expires", expires),
         None => change.remove("access_expires"),
+    };
+    match tokens.refresh_expires {
+        Some(expires) => change.set("refresh_expires", expires),
+        None => change.remove("refresh_expires"),
     }
 }
 

@@ -14,7 +14,9 @@ use crate::grant::Grant;
 use crate::instance::{self, Instance, State};
 use crate::patience::{COMMIT_BY, STORE_BY, insist};
 use crate::random;
-use crate::registry::{self, Change, Condition, Item, Written};
+use crate::registry::{self, Change, Condition, DUE, Item, Written};
+use crate::schedule::scheduled;
+use crate::telemetry;
 use crate::vault::PutError;
 
 /// How long a lease lasts, in seconds: as long as a request.
@@ -33,6 +35,11 @@ const REMEMBERED: usize = 3;
 /// may be, in seconds: at most 92 in any 24 h. Secrets Manager keeps 100, and none younger than a day goes.
 const VERSIONS: Timestamp = 12;
 const VERSION_AGES: Timestamp = 1_080;
+
+/// Tells when the holder of a lease that ends then is dead for certain.
+pub(crate) fn dead_at(until: Timestamp) -> Timestamp {
+    until + SKEW + 1
+}
 
 /// A lease that is held, and the instance as it stood when it was taken.
 pub(crate) struct Lease {
@@ -54,14 +61,14 @@ pub(crate) async fn take(app: &App, instance: &Instance) -> Result<Lease, Error>
             may_write(instance, now)?;
             held(instance, &owner, now).and(Condition::Absent("lease_owner"))
         }
-        (Some(dead), Some(until)) if until + SKEW < now => {
+        (Some(dead), Some(until)) if dead_at(until) <= now => {
             let predecessors = instance.predecessors.iter().chain([dead]).collect::<Vec<_>>();
             let seen = Condition::Equals("lease_owner", dead.clone().into());
             let doubt = instance.in_doubt.unwrap_or(until - LASTS);
             let change = held(instance, &owner, now).and(seen);
             change.set("predecessors", json!(predecessors)).set("in_doubt", doubt)
         }
-        (_, until) => return Err(leased(until.map(|until| until + SKEW), now)),
+        (_, until) => return Err(leased(until, now)),
     };
     let key = instance::key(instance.user, instance.id);
     let mut lease = Lease { owner, instance: instance.clone(), base: None };
@@ -81,13 +88,16 @@ pub(crate) async fn take(app: &App, instance: &Instance) -> Result<Lease, Error>
         lease.abandon(app).await;
         return Err(error);
     }
+    if lease.base.is_none() && instance.lease_owner.is_some() {
+        telemetry::in_doubt(&lease.instance, "a holder of the lease died and has stored nothing");
+    }
     Ok(lease)
 }
 
-/// What is answered while somebody has the lease: most are done in a moment; one that has run out is dead
-/// for certain at `dead_at`.
-fn leased(dead_at: Option<Timestamp>, now: Timestamp) -> Error {
-    let wait = dead_at.filter(|dead_at| dead_at - SKEW < now).map_or(2, |dead_at| dead_at - now + 1);
+/// What is answered while somebody has the lease: most are done in a moment; the holder of one that has run
+/// out is not dead for certain before five minutes have passed.
+fn leased(until: Option<Timestamp>, now: Timestamp) -> Error {
+    let wait = until.filter(|until| *until < now).map_or(2, |until| dead_at(until) - now);
     Error::Leased(u64::try_from(wait).unwrap_or(1))
 }
 
@@ -102,6 +112,7 @@ fn held(instance: &Instance, owner: &str, now: Timestamp) -> Change {
         .and(Condition::Equals("generation", instance.generation.into()))
         .set("lease_owner", owner)
         .set("lease_until", now + LASTS)
+        .set(DUE, dead_at(now + LASTS))
 }
 
 fn is_live(item: &Item) -> bool {
@@ -128,6 +139,7 @@ impl Lease {
             self.instance.access_issued = Some(grant.tokens.issued);
             self.instance.access_expires = grant.tokens.expires;
             self.instance.refreshable = grant.tokens.refresh_token.is_some();
+            self.instance.refresh_expires = grant.tokens.refresh_expires;
             self.instance.valid = true;
             (self.instance.in_doubt, self.instance.not_before) = (None, None);
             Some(instance::issued(base, &grant.tokens))
@@ -152,14 +164,14 @@ impl Lease {
 
     /// Adds to a change that it ends the lease, and is made only while the lease is held, or when nobody has
     /// it and the record still stands where it was seen.
-    fn ending(&self, change: Change, seen: &Instance) -> Change {
+    fn ending(&self, app: &App, change: Change, seen: &Instance) -> Change {
         let change = match seen.lease_owner {
             Some(_) => change.and(Condition::Equals("lease_owner", self.owner.clone().into())),
             None => change
                 .and(Condition::Absent("lease_owner"))
                 .and(Condition::Equals("generation", seen.generation.into())),
         };
-        change.remove("lease_owner").remove("lease_until").remove("predecessors")
+        scheduled(app, change.remove("lease_owner").remove("lease_until").remove("predecessors"), seen)
     }
 
     /// Stores the next version of the grant and makes it the current one. What else changes of the record,
@@ -188,7 +200,7 @@ impl Lease {
             let committed: Vec<_> =
                 seen.committed.iter().rev().take(REMEMBERED).rev().chain([&self.owner]).collect();
             let commit = self
-                .ending(self.base().with(change), &seen)
+                .ending(app, self.base().with(change), &seen)
                 .set("committed", json!(committed))
                 .set("generation", grant.generation)
                 .set("version", self.owner.clone())
@@ -236,7 +248,7 @@ impl Lease {
     /// had stored becomes current.
     pub(crate) async fn close(&self, app: &App, change: Change) {
         let Instance { user, id, .. } = self.instance;
-        let change = self.ending(self.base().with(change), &self.instance);
+        let change = self.ending(app, self.base().with(change), &self.instance);
         if let Err(failure) = app.registry.update(&instance::key(user, id), change).await {
             tracing::warn!(instance = id, %failure, "a lease was not given back; it ends by itself");
         }

@@ -15,7 +15,8 @@
 //! | [`renewal`] | a live access token: the refresh, which happens once |
 //! | `lease`, `patience` | who may write to a secret now, and how long a request may try |
 //! | [`clock`], [`random`] | the time and randomness, each read in one place |
-//! | `telemetry` | what is logged and counted of a call to a vendor |
+//! | [`sweep`], `schedule` | what is done when nobody calls: grants kept alive, what a crash left finished |
+//! | `telemetry` | what is logged and counted of an instance's life and of calls to a vendor |
 //!
 //! `oauth` never touches the vault or the registry; functions never call each other; no secret is in a
 //! log, a URL, an error or a `Debug`; a vendor's quirk is a field of its descriptor.
@@ -50,6 +51,10 @@ pub mod removal;
 pub mod renewal;
 #[cfg(feature = "send")]
 pub mod revision;
+#[cfg(feature = "send")]
+mod schedule;
+#[cfg(feature = "send")]
+pub mod sweep;
 #[cfg(feature = "send")]
 pub(crate) mod telemetry;
 #[cfg(feature = "send")]

@@ -103,6 +103,7 @@ fn brought(token: &SecretString, oauth2: &OAuth2, now: Timestamp) -> Granted {
         issued: now,
         expires: lifetime.map(|seconds| now + seconds),
         refresh_token: None,
+        refresh_expires: None,
         scope: None,
     };
     Granted { tokens, told: BTreeMap::new() }

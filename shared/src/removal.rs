@@ -1,7 +1,8 @@
 //! From a living instance to nothing: first invisible, then revoked at the vendor, then forgotten.
 //!
 //! After the first step the instance is gone for every caller. A death after it leaves the marked record,
-//! which names what is still in the vault.
+//! which names what is still in the vault, and the sweep goes on from there. A creation that did not end is
+//! undone in the same way.
 
 use serde_json::json;
 
@@ -15,7 +16,8 @@ use crate::oauth::endpoint;
 use crate::oauth::revoke::revoke;
 use crate::random;
 use crate::registry::{self, Change, Condition, Written};
-use crate::telemetry::asked;
+use crate::schedule::scheduled;
+use crate::telemetry::{self, asked};
 
 /// How often the mark is tried, when the lease changes hands meanwhile.
 const ATTEMPTS: usize = 5;
@@ -23,10 +25,31 @@ const ATTEMPTS: usize = 5;
 /// Deletes an instance. Revoking is best effort: a vendor that cannot be reached keeps no instance.
 pub async fn remove(app: &App, instance: &Instance) -> Result<(), Error> {
     let marked = mark(app, instance.clone()).await?;
+    telemetry::deleted(&marked);
     if let Err(error) = forget(app, &marked).await {
         tracing::warn!(instance = marked.id, cause = ?error, "a deleted instance is not yet forgotten");
     }
     Ok(())
+}
+
+/// Undoes a creation that did not end and whose caller never got an answer: what it has stored is revoked
+/// and forgotten. When it has stored nothing, the vendor may have granted all the same.
+pub(crate) async fn undo(app: &App, pending: &Instance) -> Result<(), Error> {
+    let (owner, predecessors) = (random::id(), pending.lease_owner.iter().cloned().collect());
+    let left = lease::newest(app, &Instance { predecessors, ..pending.clone() }).await?;
+    let mark = Change::when("state", json!(State::Pending))
+        .set("state", json!(State::Deleting))
+        .set("predecessors", json!(pending.lease_owner.as_slice()))
+        .set("lease_owner", owner.clone());
+    let (key, mark) = (instance::key(pending.user, pending.id), scheduled(app, mark, pending));
+    let Written::Done(item) = app.registry.update(&key, mark).await?.proven_by("lease_owner", &owner) else {
+        return Ok(());
+    };
+    match left {
+        Some(_) => telemetry::undone(pending),
+        None => telemetry::lost(pending),
+    }
+    forget(app, &registry::from_item(item)?).await
 }
 
 /// Marks the record and takes the lease from whoever has it: that holder's commit is refused, and a version
@@ -45,6 +68,7 @@ async fn mark(app: &App, mut seen: Instance) -> Result<Instance, Error> {
             .set("state", json!(State::Deleting))
             .set("predecessors", json!(predecessors))
             .set("lease_owner", owner.clone());
+        let mark = scheduled(app, mark, &seen);
         match app.registry.update(&key, mark).await?.proven_by("lease_owner", &owner) {
             Written::Done(item) => return Ok(registry::from_item(item)?),
             Written::Refused(Some(found)) if found.get("state") == Some(&json!(State::Live)) => {
@@ -56,11 +80,14 @@ async fn mark(app: &App, mut seen: Instance) -> Result<Instance, Error> {
     Err(Error::Leased(1))
 }
 
-async fn forget(app: &App, instance: &Instance) -> Result<(), Error> {
-    if let Some((_, grant)) = lease::newest(app, instance).await?
+/// Revokes and forgets what is marked. It can be repeated.
+pub(crate) async fn forget(app: &App, instance: &Instance) -> Result<(), Error> {
+    // A grant that was brought along, and of which nobody was told that it is here, is still its owner's.
+    let ours = !(instance.imported && instance.version.is_none());
+    if let Some((_, grant)) = lease::newest(app, instance).await?.filter(|_| ours)
         && let Err(error) = revoke_grant(app, instance, &grant).await
     {
-        tracing::warn!(instance = instance.id, cause = ?error, "a grant was not revoked at the vendor");
+        telemetry::unrevoked(instance, &error);
     }
     app.vault.remove(&instance.secret).await?;
     let conditions = vec![Condition::Equals("state", json!(State::Deleting))];

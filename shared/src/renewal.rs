@@ -11,6 +11,8 @@
 //!    is doubt, and it is written down. While it lasts the valid token is given out; when that has expired
 //!    one further attempt is made, and its verdict counts.
 //! 5. The answer is stored under the lease owner's id, and then the record names it.
+//!
+//! Nobody need ask: [`keep`] goes the same way when a grant would end unused, or to end a doubt.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,10 +36,8 @@ use crate::random;
 use crate::redeem;
 use crate::registry::Change;
 use crate::revision;
-use crate::telemetry::asked;
-
-/// A token is due so long before it expires at most, in seconds; never more than half its life.
-const MARGIN: Timestamp = 900;
+use crate::schedule::{self, MARGIN};
+use crate::telemetry::{self, asked};
 
 /// How long a caller without a valid token waits for the one who has the lease.
 const WAIT: Duration = Duration::from_secs(15);
@@ -54,9 +54,6 @@ const BACK_OFF: Timestamp = 5;
 /// How long a vendor is left alone that refuses the client, in seconds: somebody must correct it.
 const CORRECTED: Timestamp = 60;
 
-/// A doubtful request has certainly ended after this, in seconds: the vendor's own limits.
-const DOUBT_ENDS: Timestamp = 60;
-
 /// An access token, and why it is not a new one when one was due.
 pub struct Live {
     /// The grant that is current.
@@ -72,6 +69,8 @@ pub enum Ask {
     Lasting(Timestamp),
     /// A new one, whatever there is.
     New,
+    /// Nobody asks: what is due of the grant itself.
+    Keep,
 }
 
 /// How an attempt to refresh ended.
@@ -96,7 +95,7 @@ pub async fn live(app: &App, mut instance: Instance, ask: Ask, watch: Stopwatch)
     };
     loop {
         let now = app.clock.now();
-        if renewed(&instance, now) || !is_due(&instance, ask, now) {
+        if renewed(&instance, now) || !is_due(app, &instance, ask, now) {
             return Ok(Live { grant: current(app, &instance).await?, warning: None });
         }
         match attempt(app, &instance, ask, watch).await? {
@@ -124,15 +123,43 @@ pub async fn live(app: &App, mut instance: Instance, ask: Ask, watch: Stopwatch)
     }
 }
 
+/// How it went to keep a grant alive that nobody asks for.
+pub(crate) enum Kept {
+    /// It has new tokens, or those that a predecessor had stored.
+    Refreshed,
+    /// Somebody else is at it.
+    Busy,
+    /// It lives on as it is, for this reason.
+    Failed(Error),
+}
+
+/// Does what is due of a live instance when nobody asks: refreshes it, and ends what a dead holder of its
+/// lease has left.
+pub(crate) async fn keep(app: &App, instance: &Instance, watch: Stopwatch) -> Result<Kept, Error> {
+    if schedule::refresh_of(&app.catalogue, instance).is_none() {
+        lease::take(app, instance).await?.release(app).await;
+        return Ok(Kept::Refreshed);
+    }
+    Ok(match attempt(app, instance, Ask::Keep, watch).await? {
+        Outcome::Refreshed(_) => Kept::Refreshed,
+        Outcome::Busy => Kept::Busy,
+        Outcome::Kept(_, error) => Kept::Failed(error),
+    })
+}
+
 /// Tells whether a new token should be asked for.
-fn is_due(instance: &Instance, ask: Ask, now: Timestamp) -> bool {
+fn is_due(app: &App, instance: &Instance, ask: Ask, now: Timestamp) -> bool {
+    if matches!(ask, Ask::Keep) {
+        let refresh = schedule::refresh_of(&app.catalogue, instance);
+        return schedule::refresh_at(refresh, instance).is_some_and(|at| at <= now);
+    }
     let Some(expires) = instance.access_expires else { return matches!(ask, Ask::New) };
     if !instance.refreshable && expires > now {
         return false;
     }
     let half = instance.access_issued.map_or(0, |issued| (expires - issued) / 2);
     match ask {
-        Ask::New => true,
+        Ask::New | Ask::Keep => true,
         Ask::Lasting(seconds) => expires - now <= MARGIN.max(seconds).min(half),
     }
 }
@@ -203,7 +230,7 @@ async fn under_lease(
             return Err(error);
         }
     };
-    if !is_due(instance, ask, app.clock.now()) {
+    if !is_due(app, instance, ask, app.clock.now()) {
         // What a predecessor has stored is fresh.
         lease.release(app).await;
         return Ok(Outcome::Refreshed(old));
@@ -217,7 +244,10 @@ async fn under_lease(
                 Ok(instance::edited(change, seen))
             };
             match lease.keep(app, &grant, change, watch).await {
-                Ok(kept) if kept.version.as_ref() == Some(&lease.owner) => Ok(Outcome::Refreshed(grant)),
+                Ok(kept) if kept.version.as_ref() == Some(&lease.owner) => {
+                    telemetry::refreshed(&kept);
+                    Ok(Outcome::Refreshed(grant))
+                }
                 Ok(_) => Ok(Outcome::Busy),
                 Err(cause) => Err(revision::lost(app, instance, &grant, cause).await),
             }
@@ -259,12 +289,9 @@ async fn decide(
     let Some(token) = &old.tokens.refresh_token else {
         return Ok(Decision::Change(Change::default(), final_token(instance)));
     };
-    if let Some(since) = instance.in_doubt {
-        let lives = instance.access_expires.map_or(0, |expires| expires - now);
-        let wait = lives.max(since + DOUBT_ENDS - now);
-        if wait > 0 {
-            return Ok(Decision::Change(Change::default(), later(wait)));
-        }
+    if instance.in_doubt.is_some() && schedule::doubt_ends(instance) > now {
+        let wait = schedule::doubt_ends(instance) - now;
+        return Ok(Decision::Change(Change::default(), later(wait)));
     }
     if !watch.is_before(SPEND_BY) {
         let late = "The stores were too slow to ask the vendor in time; try again";
@@ -292,7 +319,8 @@ async fn decide(
 /// Makes the next version of a grant of what the vendor answered.
 fn renewed(lease: &Lease, old: &Grant, granted: Granted) -> Decision {
     let scope = granted.tokens.scope.clone().or_else(|| old.tokens.scope.clone());
-    let tokens = Tokens { scope, ..granted.tokens.clone() };
+    let refresh_expires = granted.tokens.refresh_expires.or(old.tokens.refresh_expires);
+    let tokens = Tokens { refresh_expires, scope, ..granted.tokens.clone() };
     let generation = lease.instance.generation + 1;
     Decision::Store(Grant { generation, tokens, secrets: old.secrets.clone() }, granted)
 }
@@ -300,34 +328,37 @@ fn renewed(lease: &Lease, old: &Grant, granted: Granted) -> Decision {
 /// Sorts a vendor's refusal or failure by what it means for the grant.
 fn refused(instance: &Instance, error: VendorError, now: Timestamp) -> Decision {
     let wait = |seconds: Timestamp| Change::default().set("not_before", now + seconds);
-    let (id, element) = (instance.id, &instance.element);
+    let id = instance.id;
     match error {
         VendorError::Refused { means: Some(Permanent::BadClient), .. } => {
-            tracing::error!(count.ClientRefused = 1, element, instance = id, "the vendor refuses the client");
+            telemetry::client_refused(instance);
             let what = "The vendor refuses the client, the grant itself may live: correct oauth.api.key and oauth.api.secret";
             Decision::Change(wait(CORRECTED), Error::Conflict(format!("{what} with PATCH /instances/{id}")))
         }
         VendorError::Refused { ref error, means, .. } if means.is_some() || error == "invalid_grant" => {
-            tracing::error!(count.GrantDead = 1, element, instance = id, error, "a grant is dead");
+            telemetry::dead(instance, error);
             Decision::End
         }
         VendorError::Refused { status, .. } => {
+            telemetry::refresh_failed(instance, &error);
             Decision::Change(wait(BACK_OFF), Error::Vendor(VendorError::Failed { status }))
         }
         VendorError::Busy { retry_after, .. } => {
+            telemetry::refresh_failed(instance, &error);
             let seconds = Timestamp::try_from(retry_after).unwrap_or(BACK_OFF);
             Decision::Change(wait(seconds), Error::Vendor(error))
         }
         VendorError::InDoubt(_) | VendorError::Malformed(_) => {
-            tracing::warn!(count.GrantInDoubt = 1, element, instance = id, "a refresh is in doubt");
+            telemetry::in_doubt(instance, "a refresh");
             Decision::Change(Change::default().set("in_doubt", now), Error::Vendor(error))
         }
         // A gateway may say this of a request that was acted on.
         VendorError::Failed { status: 502 | 504 } => {
-            tracing::warn!(count.GrantInDoubt = 1, element, instance = id, "a refresh is in doubt");
+            telemetry::in_doubt(instance, "a refresh");
             Decision::Change(wait(BACK_OFF).set("in_doubt", now), Error::Vendor(error))
         }
         VendorError::Unreachable(_) | VendorError::Failed { .. } => {
+            telemetry::refresh_failed(instance, &error);
             Decision::Change(wait(BACK_OFF), Error::Vendor(error))
         }
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::app::App;
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, Timestamp};
 use crate::configuration::{self, Given, MASK, Split};
 
 use crate::element::Element;
@@ -19,8 +19,9 @@ use crate::instance::{self, Instance, State};
 use crate::lease::{self, Lease};
 use crate::oauth::answer::Granted;
 use crate::redeem::{self, Proof, redeem};
-use crate::registry::{self, Change, Written};
+use crate::registry::{self, Change, DUE, Written};
 use crate::removal;
+use crate::telemetry;
 
 /// How often a change of the record is tried again when the record has changed meanwhile.
 const ATTEMPTS: usize = 5;
@@ -56,7 +57,7 @@ pub async fn revise(
         if revision.proof.is_some() || !split.secrets.is_empty() || loses_secret(element, &instance, &split) {
             return under_lease(app, element, &instance, revision, watch).await;
         }
-        let change = described(element, &instance, revision, &split);
+        let change = described(element, &instance, revision, &split, app.clock.now());
         let key = instance::key(instance.user, instance.id);
         match app.registry.update(&key, change).await? {
             Written::Done(item) => return Ok(registry::from_item(item)?),
@@ -111,11 +112,18 @@ fn corrects(element: &Element, revision: &Revision) -> bool {
         .any(|(key, _)| key == configuration::CLIENT_ID || key == configuration::CLIENT_SECRET || tenant(key))
 }
 
-/// The change of what is open, of an instance as it was seen.
-fn described(element: &Element, seen: &Instance, revision: &Revision, split: &Split) -> Change {
+/// The change of what is open, of an instance as it was seen. What may have mended the grant is for the
+/// sweep to look at.
+fn described(
+    element: &Element,
+    seen: &Instance,
+    revision: &Revision,
+    split: &Split,
+    now: Timestamp,
+) -> Change {
     let mut change = Change::when("state", json!(State::Live));
     if corrects(element, revision) {
-        change = change.set("valid", true).remove("not_before");
+        change = change.set("valid", true).remove("not_before").set(DUE, now);
     }
     if let Some(name) = &revision.name {
         change = change.set("name", name.clone());
@@ -146,7 +154,7 @@ async fn under_lease(
     };
     let change = |seen: &Instance| {
         let split = merged(element, seen, revision)?;
-        let change = described(element, seen, revision, &split);
+        let change = described(element, seen, revision, &split, app.clock.now());
         Ok(match &granted {
             Some(granted) => {
                 let open = redeem::told(split.open, granted, &revision.told);
@@ -157,29 +165,28 @@ async fn under_lease(
     };
     match lease.keep(app, &grant, change, watch).await {
         Err(cause) if revision.proof.is_some() => Err(lost(app, &lease.instance, &grant, cause).await),
-        outcome => outcome,
+        Ok(kept) => {
+            if revision.proof.is_some() {
+                telemetry::reauthenticated(&kept);
+            }
+            Ok(kept)
+        }
+        error => error,
     }
 }
 
 /// What to do with a new grant that is not kept: when the instance was deleted meanwhile it is revoked, so
 /// that nothing is left at the vendor; else it may yet be found under the lease, and is only told of.
 pub(crate) async fn lost(app: &App, instance: &Instance, grant: &Grant, cause: Error) -> Error {
-    let Instance { id, ref element, .. } = *instance;
     match cause {
         Error::NotFound(_) => {
             if let Err(cause) = removal::revoke_grant(app, instance, grant).await {
-                tracing::warn!(instance = id, ?cause, "the grant of a deleted instance was not revoked");
+                telemetry::unrevoked(instance, &cause);
             }
             cause
         }
         cause => {
-            tracing::error!(
-                count.GrantUnkept = 1,
-                element,
-                instance = id,
-                ?cause,
-                "a new grant is not kept yet"
-            );
+            telemetry::unkept(instance, &cause);
             match cause {
                 Error::Store(cause) => Error::Unkept(cause),
                 cause => cause,

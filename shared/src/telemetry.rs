@@ -1,14 +1,16 @@
-//! What is told about a call to a vendor: one line, and its metrics.
+//! What is told of vendors and of an instance's life: one line an event, with its metrics.
 //!
-//! A field of an event that is named `count.Name` or `milliseconds.Name` is a metric, whose only dimension
-//! is the event's `element`. On AWS a log line carries it (CloudWatch's embedded metric format).
+//! A field of an event that is named `count.Name`, `milliseconds.Name` or `seconds.Name` is a metric, whose
+//! only dimension is the event's `element`. On AWS a log line carries it (CloudWatch's embedded metric format).
 
 use std::future::Future;
 
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, Timestamp};
 use crate::element::Element;
 use crate::error::Error;
+use crate::instance::Instance;
 use crate::oauth::VendorError;
+use crate::sweep::Report;
 
 /// Awaits a call to a vendor and tells how it ended.
 pub(crate) async fn asked<T>(
@@ -41,4 +43,101 @@ pub(crate) async fn asked<T>(
         Err(_) => {}
     }
     outcome
+}
+
+/// Tells an event of an instance's life: its level, its metric, the instance, further fields, and what it says.
+macro_rules! tell {
+    ($level:ident, $metric:ident, $instance:expr, $($rest:tt)+) => {
+        tracing::$level!(
+            count.$metric = 1,
+            element = $instance.element,
+            user = $instance.user,
+            instance = $instance.id,
+            $($rest)+
+        )
+    };
+}
+
+/// An instance was made.
+pub(crate) fn created(instance: &Instance) {
+    tell!(info, InstanceCreated, instance, imported = instance.imported, "an instance was made");
+}
+
+/// An instance has a new grant in the place of the old.
+pub(crate) fn reauthenticated(instance: &Instance) {
+    tell!(info, InstanceReauthenticated, instance, "an instance was authenticated again");
+}
+
+/// An instance was deleted: its grant is being revoked.
+pub(crate) fn deleted(instance: &Instance) {
+    tell!(info, InstanceDeleted, instance, "an instance was deleted");
+}
+
+/// A grant has new tokens.
+pub(crate) fn refreshed(instance: &Instance) {
+    tell!(info, GrantRefreshed, instance, "a grant was refreshed");
+}
+
+/// A refresh failed and the grant lives on.
+pub(crate) fn refresh_failed(instance: &Instance, cause: &VendorError) {
+    let class = match cause {
+        VendorError::Refused { .. } => "refused",
+        VendorError::Unreachable(_) => "unreachable",
+        VendorError::Busy { .. } => "busy",
+        VendorError::Failed { .. } | VendorError::InDoubt(_) | VendorError::Malformed(_) => "failed",
+    };
+    tell!(warn, RefreshFailed, instance, class, "a refresh failed");
+}
+
+/// The vendor refuses the app's key or secret; its grants may live.
+pub(crate) fn client_refused(instance: &Instance) {
+    tell!(error, ClientRefused, instance, "the vendor refuses the client");
+}
+
+/// Nobody knows whether the vendor has acted on a request.
+pub(crate) fn in_doubt(instance: &Instance, what: &str) {
+    tell!(warn, GrantInDoubt, instance, what, "a grant is in doubt");
+}
+
+/// A grant has ended; only a new consent helps.
+pub(crate) fn dead(instance: &Instance, why: &str) {
+    tell!(error, GrantDead, instance, why, "a grant is dead");
+}
+
+/// A grant ends soon unless it is refreshed or its user consents again.
+pub(crate) fn expiring(instance: &Instance, seconds: Timestamp) {
+    tell!(warn, GrantExpiring, instance, seconds, "a grant ends soon");
+}
+
+/// A vendor did not revoke what was deleted.
+pub(crate) fn unrevoked(instance: &Instance, cause: &Error) {
+    tell!(warn, GrantUnrevoked, instance, ?cause, "a grant was not revoked at the vendor");
+}
+
+/// A vendor granted, and the grant could not be stored at once; it may be found yet.
+pub(crate) fn unkept(instance: &Instance, cause: &Error) {
+    tell!(error, GrantUnkept, instance, ?cause, "a new grant is not kept yet");
+}
+
+/// A grant that may have been made is nowhere.
+pub(crate) fn lost(instance: &Instance) {
+    tell!(error, GrantLost, instance, "a grant may be lost: its creation did not end");
+}
+
+/// A creation that did not end was undone: its caller never got an answer.
+pub(crate) fn undone(instance: &Instance) {
+    tell!(warn, CreationUndone, instance, "a creation that did not end was undone");
+}
+
+/// A pass of the sweep has ended.
+pub(crate) fn swept(report: &Report) {
+    let Report { looked_at, refreshed, finished, failed, oldest } = *report;
+    tracing::info!(
+        looked_at,
+        refreshed,
+        finished,
+        failed,
+        seconds.OldestDue = oldest,
+        "a pass of the sweep has ended"
+    );
 }

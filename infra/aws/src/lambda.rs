@@ -2,7 +2,10 @@
 
 mod line;
 
+use lambda_http::lambda_runtime::{self, LambdaEvent};
 use lambda_http::{Request, service_fn};
+use serde_json::Value;
+use tracing::Instrument;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 use valetkey::http::{Route, Router};
@@ -15,6 +18,19 @@ pub async fn serve<S: Sync + 'static>(routes: &'static [Route<S>], state: S) -> 
     let handler =
         async |request: Request| Ok::<_, std::convert::Infallible>(router.answer(&state, request).await);
     lambda_http::run(service_fn(handler)).await.map_err(StartError::Runtime)
+}
+
+/// Answers a schedule's events until Lambda ends the process. A failure is told to Lambda, which tries again
+/// and then puts the event aside.
+pub async fn serve_schedule<S, E: std::error::Error + Send + Sync + 'static>(
+    state: S,
+    handle: impl AsyncFn(&S) -> Result<(), E>,
+) -> Result<(), StartError> {
+    let handler = async |event: LambdaEvent<Value>| {
+        let request = tracing::error_span!("request", request_id = event.context.request_id);
+        handle(&state).instrument(request).await.map_err(lambda_http::Error::from)
+    };
+    lambda_runtime::run(service_fn(handler)).await.map_err(StartError::Runtime)
 }
 
 /// Begins to log as JSON lines on standard output, at the level of Lambda's logging controls. Our own

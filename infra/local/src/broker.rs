@@ -7,7 +7,12 @@ use lambda_http::{Body, Request, Response};
 use oauth_url::App as OAuthUrl;
 use valetkey::app::App;
 use valetkey::catalogue::Catalogue;
+use valetkey::error::StoreError;
 use valetkey::http::Router;
+use valetkey::sweep::{Limits, Report, sweep};
+
+/// What a pass of the sweep may do here, where no store sets a limit.
+const LIMITS: Limits = Limits { per_second: None, ..refresh::LIMITS };
 
 /// Every function, each with its own routes and what it is given.
 pub struct Broker {
@@ -30,6 +35,11 @@ impl Broker {
             app,
             elements: (Router::new(elements::ROUTES), catalogue),
         }
+    }
+
+    /// Does what is due when nobody calls, as long as `goes_on` says.
+    pub async fn sweep(&self, goes_on: &(dyn Fn() -> bool + Sync)) -> Result<Report, StoreError> {
+        sweep(&self.app, &LIMITS, goes_on).await
     }
 
     /// Answers a request by the function whose route it is; `elements` answers for unknown paths.

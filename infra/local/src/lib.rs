@@ -13,7 +13,9 @@ pub mod store;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -23,6 +25,7 @@ use valetkey::clock::Clock;
 use valetkey::error::StoreError;
 use valetkey::keys::{Key, TokenKeys};
 use valetkey::oauth::send::{Limits, Sender};
+use valetkey::registry::{Item, Key as ItemKey, Registry, Written};
 use valetkey::tls::BuildError;
 
 use crate::broker::Broker;
@@ -37,6 +40,16 @@ pub enum StartError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// The folder holds the grants of the other kind of vendors.
+    #[error("The folder {} holds grants of {whose}: {how}, or name another folder with --data DIR", data.display())]
+    OtherVendors {
+        /// The folder.
+        data: PathBuf,
+        /// Whose grants are in it.
+        whose: &'static str,
+        /// What makes it fit.
+        how: &'static str,
+    },
     /// The sandbox's database cannot be used.
     #[error(transparent)]
     Sandbox(#[from] OpenError),
@@ -75,7 +88,8 @@ pub async fn run(options: Options) -> Result<(), StartError> {
     let listener = listen(options.port).await?;
     let base = format!("http://{}", listener.local_addr()?);
     let registry = SqliteRegistry::new(database.clone());
-    registry.sweep(Clock::System.now()).await?;
+    registry.remove_expired(Clock::System.now()).await?;
+    keep_apart(&registry, &options).await?;
     let derive = |purpose| Key::derive(master.expose_secret().as_bytes(), purpose);
     let app = App {
         catalogue: Arc::new(catalogue(&options, &base)?),
@@ -97,8 +111,26 @@ pub async fn run(options: Options) -> Result<(), StartError> {
         write!(out, "\n{}", first_start::text(&base, &first, &folder.first_user_path(), !options.live))?;
     }
     out.flush()?;
-    server::serve(listener, signals, Broker::new(app), sandbox).await?;
+    server::serve(listener, signals, Broker::new(app), sandbox, Duration::from_secs(options.sweep_every))
+        .await?;
     Ok(())
+}
+
+/// Keeps the sandbox's grants and those of real vendors in folders of their own: either would refuse, and
+/// with that end, the refresh tokens of the other.
+async fn keep_apart(registry: &SqliteRegistry, options: &Options) -> Result<(), StartError> {
+    let item = Item::from_iter([("live".to_owned(), options.live.into())]);
+    match registry.insert(&ItemKey::new("deployment", "vendors"), item.clone()).await? {
+        Written::Refused(Some(found)) if found != item => {
+            let (whose, how) = if options.live {
+                ("the sandbox vendor", "leave --live out")
+            } else {
+                ("real vendors", "add --live")
+            };
+            Err(StartError::OtherVendors { data: options.data.clone(), whose, how })
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn listen(port: u16) -> Result<TcpListener, StartError> {

@@ -32,6 +32,11 @@ pub struct Options {
     #[arg(long)]
     pub live: bool,
 
+    /// How often to look for grants that end unless they are refreshed, and for what a crash has left;
+    /// 0: never
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub sweep_every: u64,
+
     /// How much to log on standard error: error, warn, info or debug
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: Level,

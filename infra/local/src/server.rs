@@ -16,6 +16,7 @@ use http_body_util::LengthLimitError;
 use lambda_http::Body;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use valetkey::error::Error;
 use valetkey::http::{self, LONGEST_BODY};
@@ -54,9 +55,13 @@ pub(crate) async fn serve(
     mut signals: Signals,
     broker: Broker,
     sandbox: Option<Router>,
+    sweep_every: Duration,
 ) -> io::Result<()> {
     let served = Served { broker: Arc::new(broker), running: TaskTracker::new() };
-    let running = served.running.clone();
+    let (running, stopping) = (served.running.clone(), CancellationToken::new());
+    if !sweep_every.is_zero() {
+        running.spawn(keep_sweeping(Arc::clone(&served.broker), sweep_every, stopping.clone()));
+    }
     let routes = sandbox.unwrap_or_default().fallback_service(any(answer).with_state(served));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = axum::serve(listener, routes).with_graceful_shutdown(async { stopped.await.unwrap_or(()) });
@@ -66,6 +71,7 @@ pub(crate) async fn serve(
         () = signals.next() => {}
     }
     tracing::info!("stopping: finishing what is under way");
+    stopping.cancel();
     drop(stop);
     running.close();
     let drained = async {
@@ -81,6 +87,19 @@ pub(crate) async fn serve(
         () = signals.next() => {}
     }
     Ok(())
+}
+
+/// Sweeps again and again, in the place of the schedule on AWS.
+async fn keep_sweeping(broker: Arc<Broker>, every: Duration, stopping: CancellationToken) {
+    loop {
+        if let Err(error) = broker.sweep(&|| !stopping.is_cancelled()).await {
+            tracing::error!(%error, "the sweep failed; it is tried again");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = stopping.cancelled() => return,
+        }
+    }
 }
 
 /// Answers a request in a task of its own: a client that hangs up must not stop an exchange half-way.

@@ -65,6 +65,11 @@ pub fn tokens(raw: &Raw, oauth2: &OAuth2, now: Timestamp) -> Result<Granted, Ven
         issued: now,
         expires: lifetime(members.get("expires_in"), quirks).map(|seconds| now + seconds),
         refresh_token: text(members, "refresh_token").map(SecretString::from),
+        refresh_expires: quirks
+            .refresh_expires_in
+            .as_ref()
+            .and_then(|name| seconds(members.get(name.as_str())))
+            .map(|seconds| now + seconds),
         scope: scope(members.get("scope").or_else(|| members.get("scopes"))),
     };
     let kept = |(path, key): (&String, &String)| Some((key.clone(), member(&all, path)?));
@@ -166,17 +171,22 @@ fn text(members: &Map<String, Value>, name: &str) -> Option<String> {
     members.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// Reads how long an access token lives, in seconds. What cannot be read is as if it were not said.
+/// Reads how long an access token lives, in seconds.
 fn lifetime(expires_in: Option<&Value>, quirks: &Answer) -> Option<i64> {
-    let said = match expires_in {
+    let usual = || quirks.default_lifetime.and_then(|seconds| i64::try_from(seconds).ok());
+    seconds(expires_in).or_else(usual)
+}
+
+/// Reads a lifetime in seconds. What cannot be read is as if it were not said.
+fn seconds(said: Option<&Value>) -> Option<i64> {
+    let said = match said {
         Some(Value::Number(number)) => number.as_f64(),
         Some(Value::String(text)) => text.trim().parse().ok(),
         _ => None,
     };
-    let usual = quirks.default_lifetime.and_then(|seconds| i64::try_from(seconds).ok());
     #[expect(clippy::cast_possible_truncation, reason = "it is clamped before, and whole seconds are meant")]
     let clamped = |seconds: f64| seconds.clamp(0.0, f64::from(LONGEST)) as i64;
-    said.filter(|seconds: &f64| seconds.is_finite()).map(clamped).or(usual)
+    said.filter(|seconds: &f64| seconds.is_finite()).map(clamped)
 }
 
 fn scope(value: Option<&Value>) -> Option<String> {

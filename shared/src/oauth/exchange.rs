@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::VendorError;
 use super::answer::{self, Granted};
+use super::refresh::ends;
 use super::send::{Client, Sender};
 use crate::clock::Clock;
 use crate::element::OAuth2;
@@ -38,5 +39,11 @@ pub async fn exchange(
         parameters.push(("code_verifier", verifier.expose_secret()));
     }
     let raw = sender.send(&oauth2.token, url, code.client, parameters).await?;
-    answer::tokens(&raw, oauth2, clock.now())
+    let now = clock.now();
+    let mut granted = answer::tokens(&raw, oauth2, now)?;
+    let tokens = &mut granted.tokens;
+    if tokens.refresh_token.is_some() && tokens.refresh_expires.is_none() {
+        tokens.refresh_expires = oauth2.refresh.as_ref().and_then(|refresh| ends(refresh, now));
+    }
+    Ok(granted)
 }

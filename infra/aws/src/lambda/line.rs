@@ -15,7 +15,8 @@ use tracing_subscriber::registry::LookupSpan;
 use valetkey::clock;
 
 /// What the name of a metric's field begins with, and its unit.
-const UNITS: [(&str, &str); 2] = [("count.", "Count"), ("milliseconds.", "Milliseconds")];
+const UNITS: [(&str, &str); 3] =
+    [("count.", "Count"), ("milliseconds.", "Milliseconds"), ("seconds.", "Seconds")];
 
 /// Writes every event as a line.
 pub(super) struct Lines<M> {

@@ -21,8 +21,8 @@ impl SqliteRegistry {
         Self { database }
     }
 
-    /// Sweeps away what has expired; on AWS the table does it by itself.
-    pub async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
+    /// Removes what has expired; on AWS the table does it by itself.
+    pub async fn remove_expired(&self, now: Timestamp) -> Result<usize, StoreError> {
         let work = move |transaction: &Transaction<'_>| {
             Ok(transaction.execute("DELETE FROM items WHERE expires <= ?1", [now])?)
         };

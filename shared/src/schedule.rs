@@ -1,0 +1,139 @@
+//! When the sweep looks at an instance next: what is due of it, and by when.
+//!
+//! A record's `due` is computed anew with every write that could change it, so an instance that wants nothing
+//! is on no agenda and costs no sweep anything. Each element has a few agendas, so that a vendor that is slow
+//! or down holds up its own instances alone, and no index partition takes all writes.
+
+use crate::app::App;
+use crate::catalogue::Catalogue;
+use crate::clock::Timestamp;
+use crate::element::{LifetimeFrom, Refresh};
+use crate::instance::{Instance, State};
+use crate::lease;
+use crate::registry::{self, AGENDA, Change, DUE};
+
+/// The agendas of an element.
+const SHARDS: u64 = 4;
+
+/// A token is due so long before it expires at most, in seconds; never more than half its life.
+pub(crate) const MARGIN: Timestamp = 900;
+
+/// A creation that has not ended after this never will, in seconds.
+const UNFINISHED: Timestamp = 3_600;
+
+/// A deletion is finished by somebody else after this, in seconds: its own request has ended.
+const UNFORGOTTEN: Timestamp = 60;
+
+/// What failed is tried again after an eighth of the time that is left, in seconds, and within these.
+const AGAIN: (Timestamp, Timestamp) = (60, 3_600);
+
+/// The owner is warned so long before a grant ends at most, in seconds; never more than a quarter of its life.
+const WARNING: Timestamp = 7 * 86_400;
+
+/// A doubtful request has certainly ended after this, in seconds: the vendors' own limits.
+const DOUBT_ENDS: Timestamp = 60;
+
+/// Names the agenda that an instance is on.
+fn agenda(element: &str, id: u64) -> String {
+    format!("{element}#{}", id % SHARDS)
+}
+
+/// Names the agendas of an element.
+pub(crate) fn agendas(element: &str) -> impl Iterator<Item = String> {
+    (0..SHARDS).map(move |shard| agenda(element, shard))
+}
+
+/// Adds to a change of a record, as it was seen, when the sweep looks at it next.
+pub(crate) fn scheduled(app: &App, change: Change, seen: &Instance) -> Change {
+    let Ok(mut item) = registry::to_item(seen) else { return change };
+    change.clone().apply(&mut item);
+    let Ok(after) = registry::from_item::<Instance>(item) else { return change };
+    let change = change.set(AGENDA, agenda(&after.element, after.id));
+    match due(&app.catalogue, &after, app.clock.now()) {
+        Some(at) => change.set(DUE, at),
+        None => change.remove(DUE),
+    }
+}
+
+/// Tells when an instance next wants to be looked at.
+fn due(catalogue: &Catalogue, instance: &Instance, now: Timestamp) -> Option<Timestamp> {
+    match instance.state {
+        State::Pending => return Some(instance.created + UNFINISHED),
+        State::Deleting => return Some(now + UNFORGOTTEN),
+        State::Live => {}
+    }
+    if let Some(until) = instance.lease_until {
+        return Some(lease::dead_at(until));
+    }
+    if !instance.valid {
+        return None;
+    }
+    let refresh = refresh_of(catalogue, instance);
+    let wanted = [refresh_at(refresh, instance), warn_at(refresh, instance), end_of_final_token(instance)];
+    let wanted = wanted.into_iter().flatten().min()?;
+    let again = (wanted <= now).then(|| {
+        let left = end_at(instance).map_or(Timestamp::MAX, |end| end - now);
+        now + (left / 8).clamp(AGAIN.0, AGAIN.1)
+    });
+    Some(again.unwrap_or(wanted).max(instance.not_before.unwrap_or_default()))
+}
+
+/// Finds how an instance's vendor refreshes.
+pub(crate) fn refresh_of<'a>(catalogue: &'a Catalogue, instance: &Instance) -> Option<&'a Refresh> {
+    catalogue.find(&instance.element)?.oauth2.as_ref()?.refresh.as_ref()
+}
+
+/// Tells when the sweep refreshes an instance: ahead of every expiry where the element is kept warm, else to
+/// keep an unused grant alive; and to end a doubt.
+pub(crate) fn refresh_at(refresh: Option<&Refresh>, instance: &Instance) -> Option<Timestamp> {
+    let refresh = refresh.filter(|_| instance.refreshable)?;
+    if instance.in_doubt.is_some() {
+        return Some(doubt_ends(instance));
+    }
+    let warm = instance.access_expires.filter(|_| refresh.warm).map(|expires| {
+        let half = instance.access_issued.map_or(0, |issued| (expires - issued) / 2);
+        expires - MARGIN.min(half)
+    });
+    let kept = instance.refresh_expires.map(|expires| match refresh.lifetime_from {
+        LifetimeFrom::Use => expires - keep_alive(instance, expires),
+        // Nothing prolongs it; its end is found out.
+        LifetimeFrom::Consent => expires,
+    });
+    warm.into_iter().chain(kept).min()
+}
+
+/// How long before its end an unused refresh token is used: half its life and up to a tenth more, which
+/// differs from instance to instance so that those of one day do not come in one minute.
+fn keep_alive(instance: &Instance, expires: Timestamp) -> Timestamp {
+    let life = instance.access_issued.map_or(0, |issued| expires - issued).max(0);
+    let jitter = instance.secret.get(..4).and_then(|digits| Timestamp::from_str_radix(digits, 16).ok());
+    life / 2 + life / 10 * jitter.unwrap_or_default() / 0xffff
+}
+
+/// Tells when one further attempt may end a doubt: the request that nobody knows the outcome of has ended, and
+/// so has the token that still served.
+pub(crate) fn doubt_ends(instance: &Instance) -> Timestamp {
+    let ended = instance.in_doubt.unwrap_or_default() + DOUBT_ENDS;
+    ended.max(instance.access_expires.unwrap_or_default())
+}
+
+/// Tells when a grant ends, as far as is known, unless it is refreshed before.
+pub(crate) fn end_at(instance: &Instance) -> Option<Timestamp> {
+    if instance.refreshable { instance.refresh_expires } else { instance.access_expires }
+}
+
+/// Tells when the owner is to be warned that a grant is about to end; nothing once that was done.
+pub(crate) fn warn_at(refresh: Option<&Refresh>, instance: &Instance) -> Option<Timestamp> {
+    let end = end_at(instance).filter(|end| instance.warned != Some(*end))?;
+    let usual = refresh.filter(|_| instance.refreshable).and_then(|refresh| refresh.lifetime);
+    let life = match usual.and_then(|seconds| Timestamp::try_from(seconds).ok()) {
+        Some(life) => life,
+        None => end - instance.access_issued?,
+    };
+    Some(end - WARNING.min(life / 4))
+}
+
+/// Tells when a token ends that nothing can replace.
+pub(crate) fn end_of_final_token(instance: &Instance) -> Option<Timestamp> {
+    instance.access_expires.filter(|_| !instance.refreshable)
+}

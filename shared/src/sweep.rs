@@ -1,0 +1,310 @@
+//! The sweep: what is done when nobody calls.
+//!
+//! Grants are refreshed before they end unused, doubts are ended, and what a crash has left is finished:
+//! creations, deletions, leases. A pass goes over what is due, the longest due first. What is done, and what
+//! has failed, is due again later, so the next pass goes on where this one stopped.
+//!
+//! Each vendor has a lane of its own: a vendor that is slow holds up its own instances alone, and one that is
+//! down is asked a few times a pass. A lane begins with one instance at a time, until the vendor has answered.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream;
+use serde_json::json;
+use tokio::sync::Mutex;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::app::App;
+use crate::clock::{Stopwatch, Timestamp};
+use crate::error::{Error, StoreError};
+use crate::instance::{self, Instance, State};
+use crate::registry::{self, Change, Condition, DUE, Due, Written};
+use crate::removal;
+use crate::renewal::{self, Kept};
+use crate::schedule::{self, scheduled};
+use crate::telemetry;
+
+/// The items that are read of an agenda at once.
+const PAGE: usize = 100;
+
+/// A vendor is left alone for the rest of a pass when it has failed so often in a row.
+const DOWN: u32 = 3;
+
+/// A deletion that failed is tried again after this, in seconds.
+const FORGET_AGAIN: Timestamp = 600;
+
+/// How much a pass may do.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The instances of one vendor that are refreshed at once.
+    pub at_once: usize,
+    /// The instances that are begun in a second, of all vendors; `None`: as many as can be.
+    pub per_second: Option<u32>,
+}
+
+/// What a pass has done.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The instances that were looked at.
+    pub looked_at: u64,
+    /// Those that have new tokens.
+    pub refreshed: u64,
+    /// Those whose creation or deletion was finished.
+    pub finished: u64,
+    /// Those that live on as they are, and are tried again later.
+    pub failed: u64,
+    /// How long the oldest has been due that was not looked at, in seconds; 0 when none is left.
+    pub oldest: Timestamp,
+}
+
+/// What the lanes of a pass share.
+struct Pass<'a> {
+    app: &'a App,
+    limits: &'a Limits,
+    goes_on: &'a (dyn Fn() -> bool + Sync),
+    pace: Option<Mutex<Interval>>,
+    began: Timestamp,
+    looked_at: AtomicU64,
+    refreshed: AtomicU64,
+    finished: AtomicU64,
+    failed: AtomicU64,
+    oldest: AtomicI64,
+}
+
+/// What became of an instance that was looked at.
+enum Outcome {
+    /// Nothing was to be done, or somebody else is at it.
+    Idle,
+    /// It has new tokens.
+    Refreshed,
+    /// A creation or deletion was finished.
+    Finished,
+    /// It is tried again later.
+    Failed(Error),
+}
+
+/// Goes over what is due, as long as `goes_on` says. What is under way then is finished: it takes as long as a
+/// request at most.
+pub async fn sweep(
+    app: &App,
+    limits: &Limits,
+    goes_on: &(dyn Fn() -> bool + Sync),
+) -> Result<Report, StoreError> {
+    let pass = Pass {
+        app,
+        limits,
+        goes_on,
+        pace: limits.per_second.map(|per_second| Mutex::new(pace(per_second))),
+        began: app.clock.now(),
+        looked_at: AtomicU64::new(0),
+        refreshed: AtomicU64::new(0),
+        finished: AtomicU64::new(0),
+        failed: AtomicU64::new(0),
+        oldest: AtomicI64::new(Timestamp::MAX),
+    };
+    let lanes = lanes(app);
+    let swept = join_all(lanes.iter().map(|(vendor, agendas)| lane(&pass, vendor, agendas))).await;
+    let report = pass.report();
+    telemetry::swept(&report);
+    swept.into_iter().collect::<Result<Vec<()>, _>>()?;
+    Ok(report)
+}
+
+fn pace(per_second: u32) -> Interval {
+    let mut pace = interval(Duration::from_secs(1) / per_second.max(1));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pace
+}
+
+/// Gives the agendas of every vendor: elements that are refreshed at one address are one vendor's.
+fn lanes(app: &App) -> BTreeMap<String, Vec<String>> {
+    let mut lanes = BTreeMap::<_, Vec<_>>::new();
+    for element in app.catalogue.elements() {
+        let refresh = element.oauth2.as_ref().and_then(|oauth2| oauth2.refresh.as_ref());
+        let vendor = refresh.map_or(&element.identity.key, |refresh| &refresh.endpoint.url);
+        lanes.entry(vendor.clone()).or_default().extend(schedule::agendas(&element.identity.key));
+    }
+    lanes
+}
+
+/// How a vendor does in this pass.
+struct Vendor {
+    /// Whether all its instances are served at one address: where each tenant has its own, one that is down
+    /// says nothing of the others.
+    one_address: bool,
+    answered: AtomicBool,
+    failures: AtomicU32,
+}
+
+impl Vendor {
+    fn is_down(&self) -> bool {
+        self.one_address && self.failures.load(Ordering::SeqCst) >= DOWN
+    }
+
+    fn told(&self, outcome: &Outcome) {
+        match outcome {
+            // A conflict is a grant that the vendor says is dead.
+            Outcome::Refreshed | Outcome::Failed(Error::Conflict(_)) => {
+                self.answered.store(true, Ordering::SeqCst);
+                self.failures.store(0, Ordering::SeqCst);
+            }
+            Outcome::Failed(Error::Vendor(_)) => {
+                self.failures.fetch_add(1, Ordering::SeqCst);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Goes over the agendas of one vendor.
+async fn lane(pass: &Pass<'_>, address: &str, agendas: &[String]) -> Result<(), StoreError> {
+    let vendor = Vendor {
+        one_address: !address.contains('{'),
+        answered: AtomicBool::new(false),
+        failures: AtomicU32::new(0),
+    };
+    for agenda in agendas {
+        let mut last = None;
+        loop {
+            let page = pass.app.registry.due(agenda, pass.began, last.as_ref(), PAGE).await?;
+            let more = page.len() == PAGE;
+            last = page.last().cloned();
+            pass.over(&vendor, page).await;
+            if !more || vendor.is_down() || !(pass.goes_on)() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Pass<'_> {
+    /// Looks at the items of a page: one by one until the vendor has answered, then some at once.
+    async fn over(&self, vendor: &Vendor, page: Vec<Due>) {
+        let mut items = page.into_iter();
+        while !vendor.answered.load(Ordering::SeqCst) {
+            let Some(due) = items.next() else { return };
+            self.next(vendor, due).await;
+        }
+        stream::iter(items.map(|due| self.next(vendor, due)))
+            .buffer_unordered(self.limits.at_once.max(1))
+            .collect::<()>()
+            .await;
+    }
+
+    /// Looks at an item, unless the pass ends or its vendor is down: then it stays due.
+    async fn next(&self, vendor: &Vendor, due: Due) {
+        if vendor.is_down() || !(self.goes_on)() {
+            self.oldest.fetch_min(due.at, Ordering::SeqCst);
+            return;
+        }
+        if let Some(pace) = &self.pace {
+            pace.lock().await.tick().await;
+        }
+        self.looked_at.fetch_add(1, Ordering::SeqCst);
+        let outcome = visit(self.app, &due).await.unwrap_or_else(Outcome::Failed);
+        vendor.told(&outcome);
+        let counter = match outcome {
+            Outcome::Idle => return,
+            Outcome::Refreshed => &self.refreshed,
+            Outcome::Finished => &self.finished,
+            Outcome::Failed(cause) => {
+                tracing::debug!(sort = due.key.sort, ?cause, "it is tried again later");
+                &self.failed
+            }
+        };
+        counter.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn report(&self) -> Report {
+        let oldest = self.oldest.load(Ordering::SeqCst);
+        Report {
+            looked_at: self.looked_at.load(Ordering::SeqCst),
+            refreshed: self.refreshed.load(Ordering::SeqCst),
+            finished: self.finished.load(Ordering::SeqCst),
+            failed: self.failed.load(Ordering::SeqCst),
+            oldest: if oldest == Timestamp::MAX { 0 } else { self.began - oldest },
+        }
+    }
+}
+
+/// Does what is due of an item. Agendas lag behind, so it is read first.
+async fn visit(app: &App, due: &Due) -> Result<Outcome, Error> {
+    let Some(item) = app.registry.get(&due.key).await? else { return Ok(Outcome::Idle) };
+    let instance: Instance = registry::from_item(item)?;
+    if instance.due.is_none_or(|at| at > app.clock.now()) {
+        return Ok(Outcome::Idle);
+    }
+    match instance.state {
+        State::Live => look_after(app, instance).await,
+        State::Pending => finish(app, &instance, removal::undo(app, &instance)).await,
+        State::Deleting => finish(app, &instance, removal::forget(app, &instance)).await,
+    }
+}
+
+/// Finishes a deletion, or puts it off.
+async fn finish(
+    app: &App,
+    instance: &Instance,
+    finishing: impl Future<Output = Result<(), Error>>,
+) -> Result<Outcome, Error> {
+    let Err(error) = finishing.await else { return Ok(Outcome::Finished) };
+    let change = Change::when("state", json!(instance.state)).set(DUE, app.clock.now() + FORGET_AGAIN);
+    app.registry.update(&instance::key(instance.user, instance.id), change).await?;
+    Ok(Outcome::Failed(error))
+}
+
+/// Keeps a living grant alive, or tells that it ends.
+async fn look_after(app: &App, mut instance: Instance) -> Result<Outcome, Error> {
+    let refresh = schedule::refresh_of(&app.catalogue, &instance);
+    let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= app.clock.now());
+    let mut outcome = Outcome::Idle;
+    if instance.lease_owner.is_some() || instance.valid && is_due(schedule::refresh_at(refresh, &instance)) {
+        outcome = match renewal::keep(app, &instance, Stopwatch::start()).await {
+            Ok(Kept::Refreshed) => return Ok(Outcome::Refreshed),
+            Ok(Kept::Busy) | Err(Error::Leased(_)) => return Ok(Outcome::Idle),
+            Ok(Kept::Failed(error)) | Err(error) => Outcome::Failed(error),
+        };
+        match instance::find(&*app.registry, instance.user, instance.id).await? {
+            Some(found) => instance = found,
+            None => return Ok(Outcome::Idle),
+        }
+    }
+    let ended = instance.valid && is_due(schedule::end_of_final_token(&instance));
+    let warned = instance.valid && !ended && is_due(schedule::warn_at(refresh, &instance));
+    if ended || warned || is_due(instance.due) {
+        settle(app, &instance, ended, warned).await?;
+    }
+    Ok(outcome)
+}
+
+/// Writes down what was found of an instance that nobody is at, and when it is looked at again.
+async fn settle(app: &App, instance: &Instance, ended: bool, warned: bool) -> Result<(), Error> {
+    let end = schedule::end_at(instance);
+    let mut change = Change::when("state", json!(State::Live))
+        .and(Condition::Equals("generation", instance.generation.into()))
+        .and(Condition::Absent("lease_owner"));
+    if ended {
+        change = change.set("valid", false);
+    }
+    if let Some(end) = end.filter(|_| warned) {
+        change = change.set("warned", end);
+    }
+    let change = scheduled(app, change, instance);
+    let written = app.registry.update(&instance::key(instance.user, instance.id), change).await?;
+    if matches!(written, Written::Refused(_)) {
+        return Ok(());
+    }
+    if ended {
+        telemetry::dead(instance, "its token has expired and the vendor gave no refresh token");
+    }
+    if let Some(end) = end.filter(|_| warned) {
+        telemetry::expiring(instance, end - app.clock.now());
+    }
+    Ok(())
+}
