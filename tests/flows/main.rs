@@ -25,6 +25,7 @@ mod sandbox;
 mod secrets;
 mod smoke;
 mod stores;
+mod sweep;
 mod template;
 mod tree;
 mod users;

@@ -17,6 +17,7 @@ use valetkey::keys::{Key, TokenKeys};
 use valetkey::oauth::send::{Limits, Sender};
 use valetkey::redeem::Proof;
 use valetkey::registry::{self, Registry};
+use valetkey::sweep::{Report, sweep};
 use valetkey::user::User;
 use valetkey::vault::Vault;
 
@@ -45,8 +46,13 @@ pub struct Machine {
 impl Machine {
     /// Makes new stores, and a vendor that grants.
     pub async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// Makes new stores, and a vendor with further habits of refreshing.
+    pub async fn with(habits: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let vendor = Vendor::start().await;
+        let vendor = Vendor::start_with(habits).await;
         vendor.answers("200 OK", "", GRANTED);
         let (vault, registry): (Arc<dyn Vault>, Arc<dyn Registry>) = if on_lambda() {
             (Arc::new(emulators::vault().await), Arc::new(emulators::registry().await.0))
@@ -82,6 +88,11 @@ impl Machine {
     /// Puts a process together without faults.
     pub fn sound(&self) -> App {
         self.app(self.vault.clone(), self.registry.clone())
+    }
+
+    /// Sweeps once, without faults.
+    pub async fn sweep(&self) -> Report {
+        sweep(&self.sound(), &refresh::LIMITS, &|| true).await.unwrap()
     }
 
     /// Lets time pass, in seconds.

@@ -17,10 +17,17 @@ pub struct Vendor {
 impl Vendor {
     /// Starts a vendor whose element has the key `faulty`.
     pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// Starts a vendor with further habits of refreshing, as its descriptor writes them.
+    pub async fn start_with(habits: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let elements = tempfile::tempdir().unwrap();
-        let descriptor = include_str!("vendor.toml").replace("http://127.0.0.1:0", &address);
+        let habits = format!("[oauth2.refresh]\n{habits}\n");
+        let descriptor = include_str!("vendor.toml").replace("[oauth2.refresh]\n", &habits);
+        let descriptor = descriptor.replace("http://127.0.0.1:0", &address);
         std::fs::write(elements.path().join("vendor.toml"), descriptor).unwrap();
         let (requests, answer) = (Arc::default(), Arc::default());
         let vendor = Self { elements, requests: Arc::clone(&requests), answer: Arc::clone(&answer) };

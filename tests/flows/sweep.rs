@@ -1,0 +1,315 @@
+//! What is done when nobody calls: grants are kept alive, doubts end, and what a crash has left is finished.
+
+use secrecy::ExposeSecret;
+use serde_json::json;
+use tests::machine::{Machine, create, create_of};
+use tests::suites::faulty::{Fault, Plan};
+use valetkey::clock::Stopwatch;
+use valetkey::instance::{self, Instance, State};
+use valetkey::redeem::Proof;
+use valetkey::registry::{Change, DUE};
+use valetkey::removal;
+use valetkey::renewal::{self, Ask};
+
+const SECOND: &str =
+    r#"{"access_token":"second","refresh_token":"refresh2","token_type":"bearer","expires_in":60}"#;
+
+/// How long the vendor's refresh tokens live, in seconds: Keap's 45 days.
+const LIFE: i64 = 3_888_000;
+const LIVES: &str = "lifetime = 3888000";
+
+/// Until the vendor's access tokens have expired, which live 60 s.
+const EXPIRED: i64 = 61;
+
+/// Longer than a lease lasts, with what the clocks may differ.
+const LEASE_IS_DEAD: i64 = 400;
+
+/// Longer than a creation is waited for.
+const UNFINISHED: i64 = 3_700;
+
+/// Makes an instance at a vendor with these habits, which answers a refresh.
+async fn machine(habits: &str) -> Machine {
+    let machine = Machine::with(habits).await;
+    create(&machine.sound()).await.unwrap();
+    machine.vendor.answers("200 OK", "", SECOND);
+    machine
+}
+
+async fn found(machine: &Machine) -> Instance {
+    instance::find(&machine.registry, 1, 1).await.unwrap().unwrap()
+}
+
+async fn token(machine: &Machine) -> String {
+    let grant = machine.sound().grant(&found(machine).await).await.unwrap().unwrap();
+    grant.tokens.access_token.expose_secret().to_owned()
+}
+
+#[tokio::test]
+async fn a_grant_that_nobody_uses_is_refreshed_at_half_its_life_and_no_sooner() {
+    let machine = machine(LIVES).await;
+    instance::switch(&machine.registry, &found(&machine).await, false).await.unwrap();
+    machine.pass(LIFE * 39 / 100);
+    let report = machine.sweep().await;
+    assert_eq!((report.looked_at, machine.asked().0), (0, 1), "nothing is due");
+    machine.pass(LIFE * 12 / 100);
+    let report = machine.sweep().await;
+    assert_eq!((report.looked_at, report.refreshed, report.oldest), (1, 1, 0), "a disabled one, too");
+    assert_eq!((token(&machine).await.as_str(), machine.asked().0), ("second", 2));
+    let kept = found(&machine).await;
+    assert_eq!(kept.refresh_expires, Some(machine.clock.now() + LIFE));
+    assert_eq!(machine.sweep().await.looked_at, 0);
+    for year in 1..=10 {
+        machine.pass(LIFE * 51 / 100);
+        assert_eq!(machine.sweep().await.refreshed, 1, "and so it goes on, {year}");
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_wants_nothing_is_on_no_agenda() {
+    let machine = machine("").await;
+    assert_eq!(found(&machine).await.due, None);
+    machine.pass(10 * LIFE);
+    assert_eq!(machine.sweep().await.looked_at, 0);
+}
+
+#[tokio::test]
+async fn a_warm_element_is_refreshed_before_every_expiry() {
+    let machine = machine("warm = true").await;
+    machine.pass(29);
+    assert_eq!(machine.sweep().await.looked_at, 0);
+    machine.pass(1);
+    assert_eq!(machine.sweep().await.refreshed, 1, "half the token's life is left");
+    let live =
+        renewal::live(&machine.sound(), found(&machine).await, Ask::Lasting(0), Stopwatch::start()).await;
+    assert_eq!(live.unwrap().grant.tokens.access_token.expose_secret(), "second");
+    assert_eq!(machine.asked().0, 2, "whoever asks does not wait for the vendor");
+}
+
+#[tokio::test]
+async fn what_cannot_be_prolonged_is_warned_of_once_and_its_end_is_found_out() {
+    let machine = machine("lifetime = 3888000\nlifetime_from = \"consent\"").await;
+    let end = found(&machine).await.refresh_expires.unwrap();
+    machine.pass(LIFE - 7 * 86_400);
+    assert_eq!((machine.sweep().await.looked_at, machine.asked().0), (1, 1));
+    assert_eq!(found(&machine).await.warned, Some(end));
+    assert_eq!(machine.sweep().await.looked_at, 0, "once");
+    machine.pass(7 * 86_400);
+    machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
+    machine.sweep().await;
+    let ended = found(&machine).await;
+    assert_eq!((ended.valid, ended.due, machine.asked().0), (false, None, 2));
+    machine.pass(LIFE);
+    assert_eq!(machine.sweep().await.looked_at, 0, "a dead grant is left in peace");
+}
+
+#[tokio::test]
+async fn a_refresh_after_the_consent_does_not_prolong_what_counts_from_it() {
+    let machine = machine("lifetime = 3888000\nlifetime_from = \"consent\"").await;
+    let end = found(&machine).await.refresh_expires;
+    machine.pass(EXPIRED);
+    renewal::live(&machine.sound(), found(&machine).await, Ask::Lasting(0), Stopwatch::start())
+        .await
+        .unwrap();
+    assert_eq!((found(&machine).await.refresh_expires, found(&machine).await.generation), (end, 2));
+}
+
+#[tokio::test]
+async fn a_token_that_nothing_can_replace_is_not_called_valid_after_its_end() {
+    let machine = Machine::new().await;
+    machine.vendor.answers("200 OK", "", r#"{"access_token":"only","expires_in":86400}"#);
+    create(&machine.sound()).await.unwrap();
+    machine.pass(86_400 * 3 / 4);
+    machine.sweep().await;
+    let warned = found(&machine).await;
+    assert_eq!((warned.valid, warned.warned), (true, warned.access_expires));
+    machine.pass(86_400 / 4);
+    machine.sweep().await;
+    assert_eq!((found(&machine).await.valid, found(&machine).await.due), (false, None));
+    assert_eq!(machine.asked().0, 1);
+}
+
+#[tokio::test]
+async fn what_fails_is_tried_again_later_and_the_owner_is_warned_before_the_end() {
+    let machine = machine(LIVES).await;
+    machine.vendor.answers("500 Failed", "", "{}");
+    machine.pass(LIFE * 51 / 100);
+    assert_eq!(machine.sweep().await.failed, 1);
+    assert_eq!(machine.sweep().await.looked_at, 0, "not at once");
+    let asked = machine.asked().0;
+    machine.pass(3_600);
+    assert_eq!((machine.sweep().await.failed, machine.asked().0), (1, asked + 1), "but within the hour");
+    let end = found(&machine).await.refresh_expires.unwrap();
+    machine.pass(end - 6 * 86_400 - machine.clock.now());
+    machine.sweep().await;
+    assert_eq!(found(&machine).await.warned, Some(end));
+    machine.vendor.answers("200 OK", "", SECOND);
+    machine.pass(3_600);
+    assert_eq!(machine.sweep().await.refreshed, 1);
+    assert_eq!((found(&machine).await.warned, found(&machine).await.valid), (None, true));
+}
+
+#[tokio::test]
+async fn sweeps_and_callers_at_once_refresh_once() {
+    let machine = machine("lifetime = 3888000\nwarm = true").await;
+    machine.pass(EXPIRED);
+    let (app, instance) = (machine.sound(), found(&machine).await);
+    let sweeps = futures_util::future::join_all((0..4).map(|_| machine.sweep()));
+    let calls = (0..16).map(|_| renewal::live(&app, instance.clone(), Ask::Lasting(0), Stopwatch::start()));
+    let (_, answers) = tokio::join!(sweeps, futures_util::future::join_all(calls));
+    for live in answers {
+        assert_eq!(live.unwrap().grant.tokens.access_token.expose_secret(), "second");
+    }
+    assert_eq!(machine.asked().0, 2, "one exchange, one refresh");
+}
+
+#[tokio::test]
+async fn a_death_at_any_write_of_a_sweeps_refresh_is_found_by_the_next_sweep() {
+    for turn in 1..=3 {
+        for fault in [Fault::DeathBefore, Fault::DeathAfter] {
+            let (machine, plan) = (machine(LIVES).await, Plan::new(turn, Some(fault)));
+            machine.pass(LIFE * 51 / 100);
+            let app = machine.planned(&plan);
+            plan.dies_in(valetkey::sweep::sweep(&app, &refresh::LIMITS, &|| true)).await;
+            let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
+            let asked = machine.asked().0;
+            machine.pass(LEASE_IS_DEAD);
+            let report = machine.sweep().await;
+            let kept = found(&machine).await;
+            let context = format!("{done} writes: {report:?}");
+            assert_eq!((kept.lease_owner, kept.valid, kept.in_doubt), (None, true, None), "{context}");
+            assert_eq!(token(&machine).await, "second", "{context}");
+            // What was stored is made current; what was not is asked for again.
+            assert_eq!(machine.asked().0 - asked, usize::from(done < 2), "{context}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_doubt_ends_by_one_further_attempt_although_nobody_asks() {
+    let machine = machine(LIVES).await;
+    machine.vendor.answers_raw("HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{".into());
+    machine.pass(EXPIRED);
+    let asked =
+        renewal::live(&machine.sound(), found(&machine).await, Ask::Lasting(0), Stopwatch::start()).await;
+    assert_eq!(asked.err().unwrap().status(), 504);
+    assert!(found(&machine).await.in_doubt.is_some());
+    assert_eq!(machine.sweep().await.looked_at, 0, "the request may still be on its way");
+    machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
+    machine.pass(60);
+    machine.sweep().await;
+    assert_eq!((found(&machine).await.valid, machine.asked().0), (false, 3));
+}
+
+#[tokio::test]
+async fn a_creation_that_died_is_undone_after_an_hour() {
+    // The number, the record, the secret, the commit.
+    for turn in 2..=4 {
+        for fault in [Fault::DeathBefore, Fault::DeathAfter] {
+            let (machine, plan) = (Machine::new().await, Plan::new(turn, Some(fault)));
+            let app = machine.planned(&plan);
+            plan.dies_in(create(&app)).await;
+            let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
+            let left = machine.record().await;
+            machine.pass(UNFINISHED / 2);
+            assert_eq!(machine.sweep().await.looked_at, 0, "it may yet end");
+            machine.pass(UNFINISHED / 2);
+            let report = machine.sweep().await;
+            let context = format!("{done} writes: {report:?}");
+            assert_eq!(report.finished, u64::from(done == 2 || done == 3), "{context}");
+            assert_eq!(machine.record().await.is_some(), done == 4, "{context}");
+            assert_eq!(machine.asked().1, usize::from(done == 3), "{context}: what was stored is revoked");
+            if let Some(Instance { secret, lease_owner: Some(version), .. }) = left {
+                assert!(machine.vault.get(&secret, &version).await.unwrap().is_none(), "{context}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_died_is_undone_and_its_owners_grant_is_not_revoked() {
+    let (machine, plan) = (Machine::new().await, Plan::new(3, Some(Fault::DeathAfter)));
+    plan.dies_in(create_of(&machine.planned(&plan), Proof::AccessToken("brought".to_owned().into()))).await;
+    machine.pass(UNFINISHED);
+    assert_eq!(machine.sweep().await.finished, 1);
+    assert_eq!((machine.record().await.is_some(), machine.asked()), (false, (0, 0)));
+}
+
+#[tokio::test]
+async fn a_deletion_that_died_is_finished() {
+    for turn in 1..=3 {
+        for fault in [Fault::DeathBefore, Fault::DeathAfter] {
+            let (machine, plan) = (Machine::new().await, Plan::new(turn, Some(fault)));
+            let made = create(&machine.sound()).await.unwrap();
+            let app = machine.planned(&plan);
+            plan.dies_in(removal::remove(&app, &made)).await;
+            let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
+            assert_eq!(machine.sweep().await.looked_at, 0, "its own request may be at it");
+            machine.pass(61);
+            assert_eq!(machine.sweep().await.finished, u64::from(done == 1 || done == 2), "{done} writes");
+            assert_eq!(machine.record().await.is_some(), done == 0);
+            let kept = machine.vault.get(&made.secret, made.version.as_deref().unwrap()).await.unwrap();
+            assert_eq!(kept.is_some(), done == 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_fails_is_put_off_and_not_forgotten() {
+    let (machine, plan) = (Machine::new().await, Plan::new(2, Some(Fault::DeathBefore)));
+    let made = create(&machine.sound()).await.unwrap();
+    plan.dies_in(removal::remove(&machine.planned(&plan), &made)).await;
+    machine.pass(61);
+    let broken = machine.planned(&Plan::new(1, Some(Fault::FailsOnce)));
+    let report = valetkey::sweep::sweep(&broken, &refresh::LIMITS, &|| true).await.unwrap();
+    assert_eq!((report.failed, machine.record().await.unwrap().state), (1, State::Deleting));
+    assert_eq!(machine.sweep().await.looked_at, 0);
+    machine.pass(601);
+    assert_eq!(machine.sweep().await.finished, 1);
+    assert!(machine.record().await.is_none());
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_down_is_asked_three_times_a_pass_and_the_rest_stays_due() {
+    let machine = Machine::with(LIVES).await;
+    for _ in 0..10 {
+        create(&machine.sound()).await.unwrap();
+    }
+    machine.vendor.answers("500 Failed", "", "{}");
+    machine.pass(LIFE * 61 / 100);
+    let report = machine.sweep().await;
+    assert_eq!((report.looked_at, report.failed, machine.asked().0), (3, 3, 13));
+    assert!(report.oldest > 0, "{report:?}");
+    machine.vendor.answers("200 OK", "", SECOND);
+    let report = machine.sweep().await;
+    assert_eq!((report.refreshed, report.oldest), (7, 0), "those that failed wait: {report:?}");
+    machine.pass(3_600);
+    assert_eq!(machine.sweep().await.refreshed, 3);
+}
+
+#[tokio::test]
+async fn a_pass_that_has_to_end_leaves_the_rest_to_the_next() {
+    let machine = Machine::with(LIVES).await;
+    for _ in 0..5 {
+        create(&machine.sound()).await.unwrap();
+    }
+    machine.vendor.answers("200 OK", "", SECOND);
+    machine.pass(LIFE * 61 / 100);
+    let twice = std::sync::atomic::AtomicUsize::new(0);
+    let ends = || twice.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2;
+    let report = valetkey::sweep::sweep(&machine.sound(), &refresh::LIMITS, &ends).await.unwrap();
+    assert!(report.refreshed < 5 && report.oldest > 0, "{report:?}");
+    assert_eq!(machine.sweep().await.refreshed, 5 - report.refreshed);
+}
+
+#[tokio::test]
+async fn a_wrong_time_on_the_agenda_costs_a_look_and_is_corrected() {
+    let machine = machine(LIVES).await;
+    let due = found(&machine).await.due;
+    machine
+        .registry
+        .update(&instance::key(1, 1), Change::when("state", json!(State::Live)).set(DUE, 5))
+        .await
+        .unwrap();
+    assert_eq!(machine.sweep().await.looked_at, 1);
+    assert_eq!((found(&machine).await.due, machine.asked().0), (due, 1));
+}
