@@ -8,6 +8,9 @@ use serde_json::json;
 use tests::broker::Broker;
 use tests::client::{API_KEY, CALLBACK, Client, ok};
 use tests::template;
+use valetkey::clock::Clock;
+use valetkey::instance::{self, State};
+use valetkey::registry::{Change, DUE, Written};
 
 /// Counts the calls to DynamoDB and to Secrets Manager.
 fn counted(calls: &[String]) -> (usize, usize) {
@@ -68,6 +71,9 @@ const RUNTIME: [&str; 4] =
 /// What a function needs whose environment is encrypted.
 const ENCRYPTED_ENVIRONMENT: &str = "kms:Decrypt";
 
+/// What a function needs that no request waits for: its failed events are put aside.
+const FAILED_EVENTS: &str = "sqs:SendMessage";
+
 /// The actions for which AWS knows no resource (Service Authorization Reference, X-Ray).
 const NAMELESS: [&str; 2] = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"];
 
@@ -84,6 +90,21 @@ async fn administer(admin: &Client) {
     assert_eq!(removed.send().await.unwrap().status(), 200);
 }
 
+/// Has the sweep refresh one instance and forget another.
+async fn sweep(broker: &Broker) {
+    let now = Clock::System.now();
+    let due = || Change::default().set(DUE, now).set("refresh_expires", now);
+    let deleting = due().set("state", json!(State::Deleting));
+    for (name, change) in [("Kept", due()), ("Deleted", deleting)] {
+        let id = broker.client.instance("infusionsoftcrm", name).await["id"].as_u64().unwrap();
+        let written = broker.registry().update(&instance::key(1, id), change).await.unwrap();
+        assert!(matches!(written, Written::Done(_)));
+    }
+    let before = broker.stats().await["refreshes"].as_u64().unwrap();
+    assert!(broker.sweep().await);
+    assert_eq!(broker.stats().await["refreshes"].as_u64().unwrap(), before + 1);
+}
+
 #[tokio::test]
 async fn every_role_allows_what_its_function_does_and_nothing_else() {
     let broker = Broker::start(&[]).await;
@@ -98,6 +119,7 @@ async fn every_role_allows_what_its_function_does_and_nothing_else() {
     ok(client.call(Method::PATCH, "/instances/1").json(&rekeyed)).await;
     assert_eq!(client.call(Method::DELETE, "/instances/2").send().await.unwrap().status(), 200);
     administer(client).await;
+    sweep(&broker).await;
     for deployed in template::functions() {
         let mut needed: BTreeSet<String> = broker.calls(&deployed.binary).into_iter().collect();
         for (call, right) in IMPLIED {
@@ -106,6 +128,9 @@ async fn every_role_allows_what_its_function_does_and_nothing_else() {
             }
         }
         needed.extend(RUNTIME.map(str::to_owned));
+        if deployed.paths.is_empty() {
+            needed.insert(FAILED_EVENTS.to_owned());
+        }
         if !deployed.variables.is_empty() {
             needed.insert(ENCRYPTED_ENVIRONMENT.to_owned());
         }

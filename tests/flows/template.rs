@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws::config;
 use tests::template::{self, functions};
 use valetkey::http::{BASE, Route};
+use valetkey::registry::{AGENDA, DUE};
 
 fn paths<S>(routes: &[Route<S>]) -> BTreeSet<String> {
     routes.iter().map(|route| format!("{BASE}{}", route.path)).collect()
@@ -39,8 +40,9 @@ fn every_route_of_a_function_reaches_it_through_the_template() {
             assert_eq!(reached, *function, "{path}");
         }
     }
-    let deployed: BTreeSet<_> = functions().into_iter().map(|function| function.binary).collect();
-    assert_eq!(deployed, code.iter().map(|(function, _)| (*function).to_owned()).collect());
+    let served = functions().into_iter().filter(|function| !function.paths.is_empty());
+    let served: BTreeSet<_> = served.map(|function| function.binary).collect();
+    assert_eq!(served, code.iter().map(|(function, _)| (*function).to_owned()).collect());
 }
 
 #[test]
@@ -60,6 +62,46 @@ fn every_path_of_the_template_has_a_route() {
     }
 }
 
+/// The names of valetkey's own metrics that come after a prefix in a text.
+fn metrics<'a>(text: &'a str, before: &str) -> BTreeSet<&'a str> {
+    let named = text.split(before).skip(1);
+    named.filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next()).collect()
+}
+
+/// The metrics on the dashboard that AWS writes.
+const AWS: [&str; 4] = ["4xx", "5xx", "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"];
+
+#[test]
+fn every_metric_that_is_alarmed_or_shown_is_written() {
+    let code = include_str!("../../shared/src/telemetry.rs");
+    let before = ["tell!(info, ", "tell!(warn, ", "tell!(error, ", "count.", "milliseconds.", "seconds."];
+    let written: BTreeSet<_> = before.into_iter().flat_map(|before| metrics(code, before)).collect();
+    let template = include_str!("../../infra/template.yaml");
+    let alarmed = metrics(template, "Namespace: !Ref Prefix\n      MetricName: ");
+    assert!(alarmed.len() >= 6, "{alarmed:?}");
+    let (_, dashboard) = template.split_once("  Dashboard:").unwrap();
+    let shown: BTreeSet<_> =
+        metrics(dashboard, "[\".\", \"").into_iter().chain(metrics(dashboard, "Prefix}\", \"")).collect();
+    for metric in alarmed.iter().chain(&shown).filter(|metric| !AWS.contains(metric)) {
+        assert!(written.contains(metric), "{metric} is never written: {written:?}");
+    }
+}
+
+#[test]
+fn the_tables_of_the_tests_are_the_templates() {
+    let template: serde_norway::Value =
+        serde_norway::from_str(include_str!("../../infra/template.yaml")).unwrap();
+    let table = &template["Resources"]["Table"]["Properties"];
+    let key =
+        |schema: &serde_norway::Value, n: usize| schema[n]["AttributeName"].as_str().unwrap().to_owned();
+    let index = &table["GlobalSecondaryIndexes"][0];
+    assert_eq!(index["IndexName"].as_str(), Some(aws::registry::AGENDAS));
+    assert_eq!((key(&index["KeySchema"], 0), key(&index["KeySchema"], 1)), (AGENDA.into(), DUE.into()));
+    let primary = &table["KeySchema"];
+    let expected = (aws::registry::PARTITION.to_owned(), aws::registry::SORT.to_owned());
+    assert_eq!((key(primary, 0), key(primary, 1)), expected);
+}
+
 #[test]
 fn every_variable_that_a_function_reads_is_in_the_template_and_no_other() {
     let stores = [
@@ -76,6 +118,7 @@ fn every_variable_that_a_function_reads_is_in_the_template_and_no_other() {
         let given: BTreeSet<_> = function.variables.keys().map(String::as_str).collect();
         let read: BTreeSet<_> = match function.binary.as_str() {
             "instances" | "users" => stores.into(),
+            "refresh" => stores[..4].iter().copied().collect(),
             "oauth-url" => [config::PKCE_KEY].into(),
             _ => BTreeSet::new(),
         };

@@ -132,6 +132,11 @@ impl Broker {
         self.lambda.as_ref().expect("on Lambda").calls[function].hang_up().await;
     }
 
+    /// Has the sweep run once on the functions; tells whether it succeeded.
+    pub async fn sweep(&self) -> bool {
+        self.lambda.as_ref().expect("on Lambda").sweep().await
+    }
+
     /// Opens the registry beside what is tested.
     pub fn registry(&self) -> Box<dyn Registry> {
         match &self.lambda {

@@ -28,6 +28,7 @@ pub fn functions() -> Vec<Deployed> {
 fn function(resource: &Value, resources: &Value) -> Deployed {
     let properties = &resource["Properties"];
     let events = properties["Events"].as_mapping().unwrap();
+    let requests = events.values().filter(|event| event["Type"] == "HttpApi");
     let path = |event: &Value| {
         let route = &event["Properties"];
         let path = route.get("Path").map(|path| path.as_str().unwrap().to_owned());
@@ -42,7 +43,7 @@ fn function(resource: &Value, resources: &Value) -> Deployed {
     Deployed {
         rights: rights(&resources[role]["Properties"]["Policies"]),
         binary: resource["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap().to_owned(),
-        paths: events.values().map(path).collect(),
+        paths: requests.map(path).collect(),
         variables: variables.into_iter().flatten().map(variable).collect(),
     }
 }

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws::{DynamoRegistry, config};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use valetkey::random;
 
 use super::environment::Usage;
 use super::recorder::{self, Calls};
-use super::{Function, Gateway, serve};
+use super::{Function, Gateway, Invoked, serve};
 use crate::client::{self, Client};
 use crate::{emulators, template, tls};
 
@@ -145,6 +146,12 @@ impl Stack {
     /// Tells what the only environment of a function has used so far.
     pub fn usage(&self, function: &str) -> Usage {
         self.functions[function].usage()
+    }
+
+    /// Invokes the sweep as the schedule does; tells whether it succeeded.
+    pub async fn sweep(&self) -> bool {
+        let event = json!({"version": "0", "detail-type": "Scheduled Event", "source": "aws.scheduler"});
+        matches!(self.functions["refresh"].invoke(event).await, Invoked::Answered(_))
     }
 
     /// Kills every environment of every function; until [`Stack::restart`] nothing is started again.
