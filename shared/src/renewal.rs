@@ -293,7 +293,9 @@ async fn decide(
         let wait = schedule::doubt_ends(instance) - now;
         return Ok(Decision::Change(Change::default(), later(wait)));
     }
-    if !watch.is_before(SPEND_BY) {
+    // A process that stood still meanwhile has lost its lease, whatever its stopwatch says.
+    let lasts = instance.lease_until.is_some_and(|until| now < until);
+    if !lasts || !watch.is_before(SPEND_BY) {
         let late = "The stores were too slow to ask the vendor in time; try again";
         return Ok(Decision::Change(Change::default(), Error::Unfinished(late.into())));
     }

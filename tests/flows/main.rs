@@ -11,6 +11,7 @@ mod conformance;
 mod contract;
 mod descriptors;
 mod durability;
+mod faults;
 mod flow;
 mod fuzz;
 mod hosts;

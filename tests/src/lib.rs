@@ -13,6 +13,7 @@ pub mod broker;
 pub mod client;
 pub mod conforming;
 pub mod emulators;
+pub mod family;
 pub mod inside;
 pub mod lambda;
 pub mod machine;
@@ -20,6 +21,7 @@ pub mod oidc;
 pub mod suites;
 pub mod template;
 pub mod tls;
+pub mod told;
 pub mod vendor;
 
 use std::future::Future;

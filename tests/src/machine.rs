@@ -67,9 +67,7 @@ impl Machine {
     /// Puts a process together over these stores.
     pub fn app(&self, vault: impl Vault + 'static, registry: impl Registry + 'static) -> App {
         App {
-            catalogue: Arc::new(
-                Catalogue::built_in().with(read_folder(self.vendor.elements.path()).unwrap()),
-            ),
+            catalogue: Arc::new(Catalogue::default().with(read_folder(self.vendor.elements.path()).unwrap())),
             clock: self.clock.clone(),
             vault: Arc::new(vault),
             registry: Arc::new(registry),
@@ -83,6 +81,11 @@ impl Machine {
     /// Puts a process together whose writes follow a plan.
     pub fn planned(&self, plan: &Plan) -> App {
         self.app(Faulty(self.vault.clone(), plan.clone()), Faulty(self.registry.clone(), plan.clone()))
+    }
+
+    /// Puts a process together whose clock differs by so many seconds.
+    pub fn skewed(&self, seconds: i64) -> App {
+        App { clock: Clock::fixed(self.clock.now() + seconds), ..self.sound() }
     }
 
     /// Puts a process together without faults.

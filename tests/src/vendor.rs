@@ -11,8 +11,11 @@ pub struct Vendor {
     /// The folder with the descriptor, for `--elements`.
     pub elements: TempDir,
     requests: Arc<Mutex<Vec<String>>>,
-    answer: Arc<Mutex<Vec<u8>>>,
+    answer: Arc<Mutex<Answer>>,
 }
+
+/// What a request is answered, byte for byte.
+type Answer = Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync>;
 
 impl Vendor {
     /// Starts a vendor whose element has the key `faulty`.
@@ -29,13 +32,13 @@ impl Vendor {
         let descriptor = include_str!("vendor.toml").replace("[oauth2.refresh]\n", &habits);
         let descriptor = descriptor.replace("http://127.0.0.1:0", &address);
         std::fs::write(elements.path().join("vendor.toml"), descriptor).unwrap();
-        let (requests, answer) = (Arc::default(), Arc::default());
+        let requests = Arc::<Mutex<Vec<String>>>::default();
+        let answer = Arc::new(Mutex::new(Arc::new(|_: &str| Vec::new()) as Answer));
         let vendor = Self { elements, requests: Arc::clone(&requests), answer: Arc::clone(&answer) };
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let answer = answer.lock().unwrap().clone();
-                tokio::spawn(serve(stream, answer, Arc::clone(&requests)));
+                tokio::spawn(serve(stream, Arc::clone(&answer), Arc::clone(&requests)));
             }
         });
         vendor
@@ -45,12 +48,17 @@ impl Vendor {
     pub fn answers(&self, status: &str, headers: &str, body: &str) {
         let length = body.len();
         let text = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
-        *self.answer.lock().unwrap() = text.into_bytes();
+        self.answers_raw(text.into_bytes());
     }
 
     /// Says what every request is answered from now on, whole.
     pub fn answers_raw(&self, bytes: Vec<u8>) {
-        *self.answer.lock().unwrap() = bytes;
+        self.answers_by(move |_| bytes.clone());
+    }
+
+    /// Says what answers requests from now on.
+    pub fn answers_by(&self, answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) {
+        *self.answer.lock().unwrap() = Arc::new(answer);
     }
 
     /// Gives the requests that came so far.
@@ -59,7 +67,7 @@ impl Vendor {
     }
 }
 
-async fn serve(mut stream: TcpStream, answer: Vec<u8>, requests: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, answer: Arc<Mutex<Answer>>, requests: Arc<Mutex<Vec<String>>>) {
     let mut request = Vec::new();
     let mut chunk = [0; 4096];
     while !is_whole(&request) {
@@ -68,7 +76,10 @@ async fn serve(mut stream: TcpStream, answer: Vec<u8>, requests: Arc<Mutex<Vec<S
             Ok(read) => request.extend_from_slice(&chunk[..read]),
         }
     }
-    requests.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
+    let request = String::from_utf8_lossy(&request).into_owned();
+    let answer = Arc::clone(&answer.lock().unwrap());
+    let answer = answer(&request);
+    requests.lock().unwrap().push(request);
     // The broker may hang up first, when it has read enough.
     let _ = stream.write_all(&answer).await;
     let _ = stream.shutdown().await;

@@ -1,30 +1,31 @@
-//! Stores that fail, and processes that die: at the write whose turn it is, before it or after it.
+//! Stores that fail, and processes that die or stall: at the operation whose turn it is, before it or after it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use secrecy::SecretString;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use valetkey::clock::Timestamp;
 use valetkey::error::StoreError;
 use valetkey::registry::{Change, Condition, Due, Item, Key, Page, Registry, Written};
 use valetkey::vault::{PutError, Vault};
 
-/// What happens at the write whose turn it is.
+/// What happens at the operation whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The process dies before the write is made.
+    /// The process dies before the operation is made; woken, it was only stalled, and goes on.
     DeathBefore,
-    /// The process dies when it is made and before it is answered.
+    /// The process dies when it is made and before it is answered; woken, it goes on.
     DeathAfter,
     /// The store is out of reach, once.
     FailsOnce,
+    /// The operation is made, and the store says that it is out of reach, once.
+    LosesReply,
     /// The store is out of reach from then on.
     Fails,
 }
 
-/// The writes of one process, to both stores, in one count.
+/// The operations of one process, to both stores, in one count.
 #[derive(Debug, Clone)]
 pub struct Plan(Arc<Planned>);
 
@@ -32,64 +33,107 @@ pub struct Plan(Arc<Planned>);
 struct Planned {
     turn: usize,
     fault: Option<Fault>,
-    writes: AtomicUsize,
+    counts_reads: bool,
+    made: Mutex<Vec<&'static str>>,
+    dead: watch::Sender<bool>,
     died: Notify,
-    woken: Notify,
 }
 
 impl Plan {
     /// Plans a fault at the write number `turn`, from 1.
     pub fn new(turn: usize, fault: Option<Fault>) -> Self {
-        Self(Arc::new(Planned {
-            turn,
-            fault,
-            writes: AtomicUsize::new(0),
-            died: Notify::new(),
-            woken: Notify::new(),
-        }))
+        Self::counting(turn, fault, false)
+    }
+
+    /// Plans a fault at the operation number `turn`, from 1, reads among them.
+    pub fn everywhere(turn: usize, fault: Option<Fault>) -> Self {
+        Self::counting(turn, fault, true)
+    }
+
+    fn counting(turn: usize, fault: Option<Fault>, counts_reads: bool) -> Self {
+        let (made, dead) = (Mutex::default(), watch::Sender::new(false));
+        Self(Arc::new(Planned { turn, fault, counts_reads, made, dead, died: Notify::new() }))
     }
 
     /// Runs what a process does until the process dies in it.
     pub async fn dies_in<T>(&self, doing: impl Future<Output = T>) {
         tokio::select! {
             biased;
-            () = self.0.died.notified() => {}
-            _ = doing => panic!("it lives on after write {}", self.0.turn),
+            () = self.died() => {}
+            _ = doing => panic!("it lives on after {:?}", self.made()),
         }
     }
 
-    /// Tells how many writes there were.
+    /// Waits until the process has died or stalls.
+    pub async fn died(&self) {
+        self.0.died.notified().await;
+    }
+
+    /// Tells whether the process has died or stalls.
+    pub fn is_dead(&self) -> bool {
+        *self.0.dead.borrow()
+    }
+
+    /// Names the operations that were begun, in their order.
+    pub fn made(&self) -> Vec<&'static str> {
+        self.0.made.lock().unwrap().clone()
+    }
+
+    /// Tells how many operations there were.
     pub fn writes(&self) -> usize {
-        self.0.writes.load(Ordering::SeqCst)
+        self.made().len()
     }
 
     /// Lets a process that was taken for dead go on where it stood.
     pub fn wake(&self) {
-        self.0.woken.notify_one();
+        self.0.dead.send_replace(false);
     }
 
     async fn die(&self) {
+        self.0.dead.send_replace(true);
         self.0.died.notify_one();
-        self.0.woken.notified().await;
+        self.alive().await;
     }
 
-    async fn write<T, E: From<StoreError>>(&self, write: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let number = self.0.writes.fetch_add(1, Ordering::SeqCst) + 1;
+    /// Waits as long as the process is dead: nothing of it goes on.
+    async fn alive(&self) {
+        let _ = self.0.dead.subscribe().wait_for(|dead| !dead).await;
+    }
+
+    async fn read<T, E: From<StoreError>>(
+        &self,
+        name: &'static str,
+        read: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        if self.0.counts_reads { self.make(name, read).await } else { read.await }
+    }
+
+    async fn make<T, E: From<StoreError>>(
+        &self,
+        name: &'static str,
+        operation: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        self.alive().await;
+        let number = {
+            let mut made = self.0.made.lock().unwrap();
+            made.push(name);
+            made.len()
+        };
+        let unreachable = || Err(StoreError::Unavailable("planned".into()).into());
         match self.0.fault {
             Some(Fault::DeathBefore) if number == self.0.turn => self.die().await,
-            Some(Fault::FailsOnce) if number == self.0.turn => {
-                return Err(StoreError::Unavailable("planned".into()).into());
-            }
-            Some(Fault::Fails) if number >= self.0.turn => {
-                return Err(StoreError::Unavailable("planned".into()).into());
-            }
+            Some(Fault::FailsOnce) if number == self.0.turn => return unreachable(),
+            Some(Fault::Fails) if number >= self.0.turn => return unreachable(),
             _ => {}
         }
-        let written = write.await;
-        if self.0.fault == Some(Fault::DeathAfter) && number == self.0.turn {
-            self.die().await;
+        let made = operation.await;
+        self.alive().await;
+        match self.0.fault {
+            Some(Fault::DeathAfter) if number == self.0.turn => self.die().await,
+            Some(Fault::LosesReply) if number == self.0.turn => return unreachable(),
+            _ => {}
         }
-        written
+        made
     }
 }
 
@@ -99,38 +143,38 @@ pub struct Faulty<S>(pub S, pub Plan);
 #[async_trait]
 impl<V: Vault> Vault for Faulty<V> {
     async fn create(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
-        self.1.write(self.0.create(secret, version, text)).await
+        self.1.make("vault create", self.0.create(secret, version, text)).await
     }
 
     async fn put(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
-        self.1.write(self.0.put(secret, version, text)).await
+        self.1.make("vault put", self.0.put(secret, version, text)).await
     }
 
     async fn get(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError> {
-        self.0.get(secret, version).await
+        self.1.read("vault get", self.0.get(secret, version)).await
     }
 
     async fn remove(&self, secret: &str) -> Result<(), StoreError> {
-        self.1.write(self.0.remove(secret)).await
+        self.1.make("vault remove", self.0.remove(secret)).await
     }
 }
 
 #[async_trait]
 impl<R: Registry> Registry for Faulty<R> {
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
-        self.0.get(key).await
+        self.1.read("registry get", self.0.get(key)).await
     }
 
     async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError> {
-        self.1.write(self.0.insert(key, item)).await
+        self.1.make("registry insert", self.0.insert(key, item)).await
     }
 
     async fn update(&self, key: &Key, change: Change) -> Result<Written, StoreError> {
-        self.1.write(self.0.update(key, change)).await
+        self.1.make("registry update", self.0.update(key, change)).await
     }
 
     async fn remove(&self, key: &Key, conditions: Vec<Condition>) -> Result<bool, StoreError> {
-        self.1.write(self.0.remove(key, conditions)).await
+        self.1.make("registry remove", self.0.remove(key, conditions)).await
     }
 
     async fn list(
@@ -140,7 +184,7 @@ impl<R: Registry> Registry for Faulty<R> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        self.0.list(part, prefix, after, limit).await
+        self.1.read("registry list", self.0.list(part, prefix, after, limit)).await
     }
 
     async fn due(
@@ -150,10 +194,10 @@ impl<R: Registry> Registry for Faulty<R> {
         after: Option<&Due>,
         limit: usize,
     ) -> Result<Vec<Due>, StoreError> {
-        self.0.due(agenda, until, after, limit).await
+        self.1.read("registry due", self.0.due(agenda, until, after, limit)).await
     }
 
     async fn next(&self, counter: &str) -> Result<u64, StoreError> {
-        self.1.write(self.0.next(counter)).await
+        self.1.make("registry next", self.0.next(counter)).await
     }
 }

@@ -1,0 +1,182 @@
+//! A vendor that keeps books of its refresh tokens as real ones do, with the habits that differ between them,
+//! and that fails on demand before or after it has acted.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+/// What a vendor does with refresh tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Habit {
+    /// Each works once; one that is used again ends the grant (RFC 9700 section 4.14.2).
+    Strict,
+    /// Each works once, but the one before may be used again and gets the same answer.
+    Grace,
+    /// The answer repeats the token, which goes on working.
+    NoRotation,
+    /// The answer has none, and the old one goes on working (RFC 6749 section 6).
+    Silent,
+}
+
+/// Every habit.
+pub const HABITS: [Habit; 4] = [Habit::Strict, Habit::Grace, Habit::NoRotation, Habit::Silent];
+
+/// What goes wrong with the vendor's next answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The connection ends; nothing was done.
+    HangsUp,
+    /// The connection ends when it is done.
+    ActsAndHangsUp,
+    /// The answer ends half-way when it is done.
+    ActsAndBreaksOff,
+    /// It is done, and the answer is no answer.
+    ActsAndBabbles,
+    /// It is done, and a gateway says that it was not.
+    ActsAnd502,
+    /// 500; nothing was done.
+    Fails,
+    /// 429; nothing was done.
+    TooMany,
+    /// 503; nothing was done.
+    Maintenance,
+    /// 400 with a code that nobody knows; nothing was done.
+    Odd,
+}
+
+/// Every trouble.
+pub const TROUBLES: [Trouble; 9] = [
+    Trouble::HangsUp,
+    Trouble::ActsAndHangsUp,
+    Trouble::ActsAndBreaksOff,
+    Trouble::ActsAndBabbles,
+    Trouble::ActsAnd502,
+    Trouble::Fails,
+    Trouble::TooMany,
+    Trouble::Maintenance,
+    Trouble::Odd,
+];
+
+impl Trouble {
+    /// Tells whether the vendor has acted all the same.
+    pub fn acts(self) -> bool {
+        !matches!(self, Self::HangsUp | Self::Fails | Self::TooMany | Self::Maintenance | Self::Odd)
+    }
+
+    /// Gives what is sent in the place of the answer.
+    fn bytes(self, answer: &[u8]) -> Vec<u8> {
+        match self {
+            Self::HangsUp | Self::ActsAndHangsUp => Vec::new(),
+            Self::ActsAndBreaksOff => answer[..answer.len() - 3].to_vec(),
+            Self::ActsAndBabbles => http("200 OK", "<html>"),
+            Self::ActsAnd502 => http("502 Bad Gateway", "{}"),
+            Self::Fails => http("500 Internal Server Error", "{}"),
+            Self::TooMany => http("429 Too Many Requests", "{}"),
+            Self::Maintenance => http("503 Service Unavailable", "{}"),
+            Self::Odd => http("400 Bad Request", r#"{"error":"temporarily_odd"}"#),
+        }
+    }
+}
+
+fn http(status: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// The books of a vendor.
+#[derive(Clone)]
+pub struct Family(Arc<Mutex<Books>>);
+
+struct Books {
+    habit: Habit,
+    trouble: Option<Trouble>,
+    grants: Vec<Grant>,
+    reused: usize,
+}
+
+struct Grant {
+    current: u32,
+    alive: bool,
+}
+
+impl Family {
+    /// Opens the books of a vendor with this habit.
+    pub fn new(habit: Habit) -> Self {
+        Self(Arc::new(Mutex::new(Books { habit, trouble: None, grants: Vec::new(), reused: 0 })))
+    }
+
+    /// Plans what goes wrong with the next answer.
+    pub fn trouble(&self, trouble: Trouble) {
+        self.0.lock().unwrap().trouble = Some(trouble);
+    }
+
+    /// Tells whether the vendor's API would take this access token.
+    pub fn takes(&self, access_token: &str) -> bool {
+        let books = self.0.lock().unwrap();
+        let grant = access_token.split('-').nth(1).and_then(|number| number.parse::<usize>().ok());
+        grant.and_then(|grant| books.grants.get(grant)).is_some_and(|grant| grant.alive)
+    }
+
+    /// Tells how often a refresh token came that had been used before, where that matters.
+    pub fn reused(&self) -> usize {
+        self.0.lock().unwrap().reused
+    }
+
+    /// Answers a request.
+    pub fn answer(&self, request: &str) -> Vec<u8> {
+        let mut books = self.0.lock().unwrap();
+        let trouble = books.trouble.take();
+        if let Some(trouble) = trouble.filter(|trouble| !trouble.acts()) {
+            return trouble.bytes(&[]);
+        }
+        let (status, body) = books.act(request);
+        let answer = http(status, &body.to_string());
+        trouble.map_or(answer.clone(), |trouble| trouble.bytes(&answer))
+    }
+}
+
+impl Books {
+    fn act(&mut self, request: &str) -> (&'static str, Value) {
+        let parameter = |name: &str| request.split(['&', '\n']).find_map(|pair| pair.strip_prefix(name));
+        let (token, refreshed) = (parameter("token="), parameter("refresh_token="));
+        if let Some((grant, _)) = token.and_then(numbers) {
+            self.grants[grant].alive = false;
+            return ("200 OK", json!({}));
+        }
+        let done = match refreshed {
+            Some(token) => numbers(token).and_then(|(grant, number)| self.refresh(grant, number)),
+            None => Some(self.consent()),
+        };
+        done.map_or(("400 Bad Request", json!({"error": "invalid_grant"})), |tokens| ("200 OK", tokens))
+    }
+
+    fn consent(&mut self) -> Value {
+        self.grants.push(Grant { current: 1, alive: true });
+        let grant = self.grants.len() - 1;
+        json!({"access_token": format!("access-{grant}-1"), "refresh_token": format!("refresh-{grant}-1"), "expires_in": 60})
+    }
+
+    fn refresh(&mut self, grant: usize, number: u32) -> Option<Value> {
+        let (habit, of) = (self.habit, self.grants.get_mut(grant).filter(|grant| grant.alive)?);
+        if number != of.current {
+            self.reused += 1;
+            if habit != Habit::Grace || number + 1 != of.current {
+                of.alive = false;
+                return None;
+            }
+        } else if matches!(habit, Habit::Strict | Habit::Grace) {
+            of.current += 1;
+        }
+        let current = of.current;
+        let mut tokens = json!({"access_token": format!("access-{grant}-{current}"), "expires_in": 60});
+        if habit != Habit::Silent {
+            tokens["refresh_token"] = json!(format!("refresh-{grant}-{current}"));
+        }
+        Some(tokens)
+    }
+}
+
+/// Reads the numbers of a token: its grant's and its own.
+fn numbers(token: &str) -> Option<(usize, u32)> {
+    let mut parts = token.trim().split('-').skip(1);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
