@@ -9,6 +9,7 @@ mod browser;
 mod command;
 mod conformance;
 mod contract;
+mod crashes;
 mod descriptors;
 mod durability;
 mod faults;
