@@ -3,7 +3,8 @@
 //!
 //! Every round has a fresh instance. Exactly one refresh a round, no failed caller, the same token for all,
 //! and a grant that lives on: else it fails. `VALETKEY_STACK=lambda` has every caller in an environment of
-//! its own. The argument is the number of rounds.
+//! its own, and some of them are the sweep. The arguments are the number of rounds and the vendor: `sandbox`, or
+//! `oidc-provider`, which others wrote.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,65 +13,143 @@
 )]
 
 use reqwest::Method;
-use tests::broker::Broker;
-use tests::client::outcome;
+use serde_json::Value;
+use tests::broker::{Broker, on_lambda};
+use tests::client::{ok, outcome, parameter};
+use tests::oidc::OidcProvider;
 use valetkey::clock::{Clock, Stopwatch};
+use valetkey::instance;
+use valetkey::registry::{Change, DUE, Written};
 
 const CALLERS: usize = 64;
 
+/// How many of the environments on Lambda are the sweep's.
+const SWEEPS: usize = 1;
+
 /// What the vendor takes for an answer, in milliseconds.
-const LATENCY: &str = "1000";
+const LATENCY: f64 = 1_000.0;
 
 /// How long an access token lives, in seconds: a refreshed one is fresh until the round is over.
 const LIFETIME: i64 = 20;
 
+/// The broker, and the vendor that its instances are at.
+struct Scene {
+    broker: Broker,
+    oidc: Option<OidcProvider>,
+}
+
+impl Scene {
+    async fn set(vendor: &str) -> Self {
+        let (lifetime, latency) = (LIFETIME.to_string(), LATENCY.to_string());
+        let quiet = ["--log", "error", "--sweep-every", "0"];
+        if vendor == "oidc-provider" {
+            let oidc = OidcProvider::start_with(LATENCY, LIFETIME).await;
+            let elements = ["--elements", oidc.elements.path().to_str().unwrap()];
+            let broker = Broker::start(&[&quiet[..], &elements].concat()).await;
+            return Self { broker, oidc: Some(oidc) };
+        }
+        let habits = ["--sandbox-grace", "0", "--sandbox-access-lifetime", &lifetime];
+        let habits = [&quiet[..], &habits, &["--sandbox-latency", &latency]].concat();
+        Self { broker: Broker::start(&habits).await, oidc: None }
+    }
+
+    async fn instance(&self) -> Value {
+        let client = &self.broker.client;
+        let Some(oidc) = &self.oidc else { return client.instance("infusionsoftcrm", "Storm").await };
+        let callback = oidc.consent(&client.oauth_url("oidcprovider").await).await;
+        ok(client.create("oidcprovider", &parameter(&callback, "code").unwrap(), "Storm")).await
+    }
+
+    async fn refreshes(&self) -> u64 {
+        match &self.oidc {
+            Some(oidc) => oidc.refreshes().await,
+            None => self.broker.stats().await["refreshes"].as_u64().unwrap(),
+        }
+    }
+
+    /// Puts an instance on the sweep's agenda, too.
+    async fn is_due(&self, instance: &Value) {
+        let (id, now) = (instance["id"].as_u64().unwrap(), Clock::System.now());
+        let change = Change::default().set(DUE, now).set("refresh_expires", now);
+        let written = self.broker.registry().update(&instance::key(1, id), change).await.unwrap();
+        assert!(matches!(written, Written::Done(_)));
+    }
+}
+
 #[tokio::main]
 async fn main() {
-    let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(5_usize);
-    let lifetime = LIFETIME.to_string();
-    let habits = ["--log", "error", "--sandbox-grace", "0", "--sandbox-access-lifetime", &lifetime];
-    let broker = Broker::start(&[&habits[..], &["--sandbox-latency", LATENCY]].concat()).await;
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let rounds = arguments.first().and_then(|rounds| rounds.parse().ok()).unwrap_or(5_usize);
+    let vendor = arguments.get(1).map_or("sandbox", String::as_str);
+    let scene = Scene::set(vendor).await;
+    let sweeps = if on_lambda() { SWEEPS } else { 0 };
     let mut instances = Vec::new();
     for _ in 0..rounds {
-        instances.push(broker.client.instance("infusionsoftcrm", "Storm").await);
+        instances.push(scene.instance().await);
     }
-    // Every environment is there before the storm begins, as in a service that is in use.
-    let warm = (0..CALLERS).map(|_| outcome(broker.client.call(Method::GET, "/instances/1")));
-    futures_util::future::join_all(warm).await;
+    warm(&scene.broker, sweeps).await;
     let expired = Clock::System.now() + LIFETIME + 1;
     tests::until(async || Clock::System.now() >= expired).await;
     let (mut waits, mut failures) = (Vec::new(), 0);
     let mut bare = Vec::new();
     for (round, instance) in (1..).zip(&instances) {
-        let path = format!("/instances/{}/access-token", instance["id"]);
-        for _ in 0..3 {
-            let watch = Stopwatch::start();
-            outcome(broker.client.call(Method::GET, &format!("/instances/{}", instance["id"]))).await;
-            bare.push(watch.milliseconds());
-        }
-        let before = broker.stats().await["refreshes"].as_u64().unwrap();
-        let calls = (0..CALLERS).map(|_| async {
-            let watch = Stopwatch::start();
-            (outcome(broker.client.call(Method::GET, &path)).await, watch.milliseconds())
-        });
-        let answers = futures_util::future::join_all(calls).await;
-        let asked = broker.stats().await["refreshes"].as_u64().unwrap() - before;
-        assert_eq!(asked, 1, "round {round}: one refresh");
-        let token = &answers[0].0.1["access_token"];
-        for ((status, answer), wait) in &answers {
+        bare.push(bare_reads(&scene.broker, instance).await);
+        scene.is_due(instance).await;
+        let before = scene.refreshes().await;
+        let answers = storm(&scene.broker, instance, sweeps).await;
+        assert_eq!(scene.refreshes().await - before, 1, "round {round}: one refresh");
+        let token = &answers[0].1["access_token"];
+        for (status, answer, wait) in &answers {
             waits.push(*wait);
             if *status != 200 || answer["access_token"] != *token {
                 failures += 1;
                 println!("round {round}: {status} {answer}");
             }
         }
-        let (status, _) = outcome(broker.client.call(Method::GET, &path)).await;
+        let (status, _) = outcome(scene.broker.client.call(Method::GET, &path(instance))).await;
         assert_eq!(status, 200, "round {round}: the grant lives on");
     }
     let (p50, p99) = (percentile(&mut waits, 50), percentile(&mut waits, 99));
-    println!("one read at rest takes {:.1} ms (median)", percentile(&mut bare, 50));
-    println!("rounds {rounds} calls {} failures {failures} p50 {p50:.0} ms p99 {p99:.0} ms", waits.len());
+    let calls = waits.len() + rounds * sweeps;
+    let bare = percentile(&mut bare, 50);
+    let ratio = p99 / (LATENCY + bare);
+    println!("{vendor}: {CALLERS} reads at once take {bare:.0} ms; p99 is {ratio:.2} times vendor and reads");
+    println!("rounds {rounds} calls {calls} failures {failures} p50 {p50:.0} ms p99 {p99:.0} ms");
     assert_eq!(failures, 0);
+}
+
+fn path(instance: &Value) -> String {
+    format!("/instances/{}/access-token", instance["id"])
+}
+
+/// Has every environment there before the storm begins, as in a service that is in use.
+async fn warm(broker: &Broker, sweeps: usize) {
+    let calls = (0..CALLERS - sweeps).map(|_| outcome(broker.client.call(Method::GET, "/instances/1")));
+    let sweeping = (0..sweeps).map(|_| broker.sweep());
+    futures_util::join!(futures_util::future::join_all(calls), futures_util::future::join_all(sweeping));
+}
+
+/// Measures as many reads of the instance at once as there are callers, in milliseconds until the last.
+async fn bare_reads(broker: &Broker, instance: &Value) -> f64 {
+    let (watch, path) = (Stopwatch::start(), format!("/instances/{}", instance["id"]));
+    let reads = (0..CALLERS).map(|_| outcome(broker.client.call(Method::GET, &path)));
+    futures_util::future::join_all(reads).await;
+    watch.milliseconds()
+}
+
+/// Asks for the token of an instance from everywhere at once; each answer with what it took in milliseconds.
+async fn storm(broker: &Broker, instance: &Value, sweeps: usize) -> Vec<(u16, Value, f64)> {
+    let path = path(instance);
+    let calls = (0..CALLERS - sweeps).map(|_| async {
+        let watch = Stopwatch::start();
+        let (status, answer) = outcome(broker.client.call(Method::GET, &path)).await;
+        (status, answer, watch.milliseconds())
+    });
+    let sweeping = (0..sweeps).map(|_| broker.sweep());
+    let (answers, swept) =
+        futures_util::join!(futures_util::future::join_all(calls), futures_util::future::join_all(sweeping));
+    assert!(swept.into_iter().all(|succeeded| succeeded));
+    answers
 }
 
 fn percentile(figures: &mut [f64], percent: usize) -> f64 {

@@ -13,7 +13,7 @@ const TABLE: &str = include_str!("../../shared/crashes.md");
 
 /// Gives the cells of a section's rows.
 fn rows(section: &str) -> Vec<Vec<&'static str>> {
-    let (_, rest) = TABLE.split_once(&format!("\n## {section}\n")).expect(section);
+    let (_, rest) = TABLE.split_once(&format!("\n## {section}\n")).unwrap();
     let table = rest.split("\n## ").next().unwrap_or_default();
     let rows = table.lines().filter(|line| line.starts_with('|')).skip(2);
     rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()

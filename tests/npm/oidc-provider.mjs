@@ -3,7 +3,8 @@
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
 
-const [clientId, clientSecret, redirectUri] = process.argv.slice(2);
+const [clientId, clientSecret, redirectUri, latency = "0", lifetime = "3600"] = process.argv.slice(2);
+let refreshes = 0;
 const server = createServer();
 server.listen(0, "127.0.0.1", () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
@@ -20,10 +21,27 @@ server.listen(0, "127.0.0.1", () => {
     ],
     pkce: { required: () => true },
     rotateRefreshToken: true,
+    ttl: { AccessToken: Number(lifetime) },
     issueRefreshToken: async () => true,
     features: { revocation: { enabled: true }, devInteractions: { enabled: true } },
     scopes: ["openid", "offline_access"],
   });
-  server.on("request", provider.callback());
+  const refreshing = (context) => context.oidc.params.grant_type === "refresh_token";
+  // It acts, and then takes its time to answer.
+  provider.use(async (context, next) => {
+    await next();
+    if (context.path === "/token" && refreshing(context)) {
+      refreshes += 1;
+      await new Promise((resolve) => setTimeout(resolve, Number(latency)));
+    }
+  });
+  const answer = provider.callback();
+  server.on("request", (request, response) => {
+    if (request.url === "/stats") {
+      response.end(JSON.stringify({ refreshes }));
+    } else {
+      answer(request, response);
+    }
+  });
   console.log(issuer);
 });

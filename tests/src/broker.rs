@@ -33,7 +33,7 @@ pub struct Broker {
 
 /// Tells whether the functions are tested, and not the process for one machine.
 #[expect(clippy::disallowed_methods, reason = "tests/run says so in the environment")]
-pub(crate) fn on_lambda() -> bool {
+pub fn on_lambda() -> bool {
     std::env::var("VALETKEY_STACK").is_ok_and(|stack| stack == "lambda")
 }
 

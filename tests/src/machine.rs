@@ -143,10 +143,15 @@ pub async fn create(app: &App) -> Result<Instance, Error> {
 
 /// Makes an instance of a code or of tokens.
 pub async fn create_of(app: &App, proof: Proof) -> Result<Instance, Error> {
+    create_at(app, "faulty", proof).await
+}
+
+/// Makes an instance of an element.
+pub async fn create_at(app: &App, element: &str, proof: Proof) -> Result<Instance, Error> {
     let configuration = body("faulty", "", "")["configuration"].as_object().unwrap().clone();
     let text = |value: serde_json::Value| value.as_str().map(str::to_owned);
     let draft = Draft {
-        element: app.catalogue.find("faulty").unwrap(),
+        element: app.catalogue.find(element).unwrap(),
         name: "Name".into(),
         tags: vec![],
         configuration: configuration.into_iter().map(|(key, value)| (key, text(value))).collect(),

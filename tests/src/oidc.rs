@@ -23,9 +23,16 @@ pub struct OidcProvider {
 impl OidcProvider {
     /// Starts a server that knows the tests' client.
     pub async fn start() -> Self {
+        Self::start_with(0.0, 3_600).await
+    }
+
+    /// Starts a server that takes so many milliseconds to answer a refresh, when it has acted, and whose access
+    /// tokens live so many seconds.
+    pub async fn start_with(latency: f64, lifetime: i64) -> Self {
         let mut child = Command::new("node")
             .current_dir(crate::tool_folder("npm"))
             .args(["oidc-provider.mjs", API_KEY, API_SECRET, CALLBACK])
+            .args([latency.to_string(), lifetime.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -40,6 +47,12 @@ impl OidcProvider {
         let descriptor = include_str!("oidc-provider.toml").replace("http://127.0.0.1:0", &issuer);
         std::fs::write(elements.path().join("oidc-provider.toml"), descriptor).unwrap();
         Self { issuer, elements, _child: child }
+    }
+
+    /// Counts the refreshes that came.
+    pub async fn refreshes(&self) -> u64 {
+        let stats = client::http().get(format!("{}/stats", self.issuer)).send().await.unwrap();
+        stats.json::<serde_json::Value>().await.unwrap()["refreshes"].as_u64().unwrap()
     }
 
     /// Logs in and consents as a person would, and gives the callback URL that the browser is sent to.
