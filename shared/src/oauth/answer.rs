@@ -144,8 +144,8 @@ fn refused(raw: &Raw, members: &Map<String, Value>, oauth2: &OAuth2) -> VendorEr
     VendorError::Refused { status, error: repeatable(&error, raw), message: repeatable(&message, raw), means }
 }
 
-/// Finds what a refusal puts an end to, by the descriptor's table; `invalid_client` always means the
-/// client (RFC 6749 section 5.2).
+/// Finds what a refusal puts an end to, by the descriptor's table; `invalid_client` and
+/// `unauthorized_client` mean the client unless it says otherwise (RFC 6749 section 5.2).
 fn means(status: u16, error: &str, words: &str, table: &[PermanentError]) -> Option<Permanent> {
     let words = words.to_lowercase();
     let matches = |entry: &&PermanentError| {
@@ -153,7 +153,7 @@ fn means(status: u16, error: &str, words: &str, table: &[PermanentError]) -> Opt
             && entry.error.as_ref().is_none_or(|wanted| wanted == error)
             && entry.description.as_ref().is_none_or(|wanted| words.contains(&wanted.to_lowercase()))
     };
-    let usual = (error == "invalid_client").then_some(Permanent::BadClient);
+    let usual = ["invalid_client", "unauthorized_client"].contains(&error).then_some(Permanent::BadClient);
     table.iter().find(matches).map(|entry| entry.means).or(usual)
 }
 
