@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use valetkey::clock::{Clock, Timestamp};
 
 /// What a vendor does with refresh tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +90,8 @@ pub struct Family(Arc<Mutex<Books>>);
 struct Books {
     habit: Habit,
     trouble: Option<Trouble>,
+    outage: Option<Trouble>,
+    lifetimes: Option<Lifetimes>,
     grants: Vec<Grant>,
     reused: usize,
 }
@@ -96,12 +99,43 @@ struct Books {
 struct Grant {
     current: u32,
     alive: bool,
+    used: Timestamp,
+}
+
+/// How long tokens live, in seconds.
+#[derive(Clone)]
+pub struct Lifetimes {
+    /// Access tokens.
+    pub access: Timestamp,
+    /// Refresh tokens, from their last use.
+    pub refresh: Timestamp,
+    /// The vendor's clock.
+    pub clock: Clock,
 }
 
 impl Family {
     /// Opens the books of a vendor with this habit.
     pub fn new(habit: Habit) -> Self {
-        Self(Arc::new(Mutex::new(Books { habit, trouble: None, grants: Vec::new(), reused: 0 })))
+        let (grants, reused) = (Vec::new(), 0);
+        let books = Books { habit, trouble: None, outage: None, lifetimes: None, grants, reused };
+        Self(Arc::new(Mutex::new(books)))
+    }
+
+    /// Has tokens end, by a clock.
+    pub fn lifetimes(&self, lifetimes: Lifetimes) {
+        self.0.lock().unwrap().lifetimes = Some(lifetimes);
+    }
+
+    /// Has every answer go wrong, or none any more.
+    pub fn outage(&self, outage: Option<Trouble>) {
+        self.0.lock().unwrap().outage = outage;
+    }
+
+    /// Names the refresh token of a grant that works now; nothing when the grant has ended.
+    pub fn current(&self, token: &str) -> Option<String> {
+        let (grant, _) = numbers(token)?;
+        let books = self.0.lock().unwrap();
+        Some(format!("refresh-{grant}-{}", books.grants.get(grant)?.current))
     }
 
     /// Plans what goes wrong with the next answer.
@@ -124,7 +158,7 @@ impl Family {
     /// Answers a request.
     pub fn answer(&self, request: &str) -> Vec<u8> {
         let mut books = self.0.lock().unwrap();
-        let trouble = books.trouble.take();
+        let trouble = books.trouble.take().or(books.outage);
         if let Some(trouble) = trouble.filter(|trouble| !trouble.acts()) {
             return trouble.bytes(&[]);
         }
@@ -150,13 +184,27 @@ impl Books {
     }
 
     fn consent(&mut self) -> Value {
-        self.grants.push(Grant { current: 1, alive: true });
+        self.grants.push(Grant { current: 1, alive: true, used: self.now() });
         let grant = self.grants.len() - 1;
-        json!({"access_token": format!("access-{grant}-1"), "refresh_token": format!("refresh-{grant}-1"), "expires_in": 60})
+        let mut tokens = self.access(grant, 1);
+        tokens["refresh_token"] = json!(format!("refresh-{grant}-1"));
+        tokens
+    }
+
+    fn access(&self, grant: usize, number: u32) -> Value {
+        let lifetime = self.lifetimes.as_ref().map_or(60, |lifetimes| lifetimes.access);
+        json!({"access_token": format!("access-{grant}-{number}"), "expires_in": lifetime})
+    }
+
+    fn now(&self) -> Timestamp {
+        self.lifetimes.as_ref().map_or(0, |lifetimes| lifetimes.clock.now())
     }
 
     fn refresh(&mut self, grant: usize, number: u32) -> Option<Value> {
-        let (habit, of) = (self.habit, self.grants.get_mut(grant).filter(|grant| grant.alive)?);
+        let (habit, now) = (self.habit, self.now());
+        let life = self.lifetimes.as_ref().map_or(Timestamp::MAX, |lifetimes| lifetimes.refresh);
+        let of = self.grants.get_mut(grant).filter(|grant| grant.alive && now - grant.used < life)?;
+        of.used = now;
         if number != of.current {
             self.reused += 1;
             if habit != Habit::Grace || number + 1 != of.current {
@@ -167,7 +215,7 @@ impl Books {
             of.current += 1;
         }
         let current = of.current;
-        let mut tokens = json!({"access_token": format!("access-{grant}-{current}"), "expires_in": 60});
+        let mut tokens = self.access(grant, current);
         if habit != Habit::Silent {
             tokens["refresh_token"] = json!(format!("refresh-{grant}-{current}"));
         }

@@ -1,5 +1,6 @@
 //! What a test's own thread is told: events and the metrics that they carry.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
@@ -35,6 +36,15 @@ impl Told {
         let events = self.0.lock().unwrap();
         let fields = events.iter().flatten().filter(|(name, _)| name == field);
         fields.map(|(_, value)| value.clone()).collect()
+    }
+
+    /// Gives the instances that events with this metric were about.
+    pub fn instances(&self, metric: &str) -> BTreeSet<u64> {
+        let name = format!("count.{metric}");
+        let events = self.0.lock().unwrap();
+        let about = events.iter().filter(|fields| fields.iter().any(|(field, _)| *field == name));
+        let instance = |fields: &Fields| fields.iter().find(|(field, _)| field == "instance")?.1.parse().ok();
+        about.filter_map(instance).collect()
     }
 
     /// Gives the metrics that were counted, in their order.

@@ -26,13 +26,12 @@ pub enum Fault {
 }
 
 /// The operations of one process, to both stores, in one count.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Plan(Arc<Planned>);
 
-#[derive(Debug)]
 struct Planned {
-    turn: usize,
-    fault: Option<Fault>,
+    /// What happens at the operation of this number, from 1.
+    fault: Box<dyn Fn(usize) -> Option<Fault> + Send + Sync>,
     counts_reads: bool,
     made: Mutex<Vec<&'static str>>,
     dead: watch::Sender<bool>,
@@ -42,17 +41,18 @@ struct Planned {
 impl Plan {
     /// Plans a fault at the write number `turn`, from 1.
     pub fn new(turn: usize, fault: Option<Fault>) -> Self {
-        Self::counting(turn, fault, false)
+        Self::by(false, at(turn, fault))
     }
 
     /// Plans a fault at the operation number `turn`, from 1, reads among them.
     pub fn everywhere(turn: usize, fault: Option<Fault>) -> Self {
-        Self::counting(turn, fault, true)
+        Self::by(true, at(turn, fault))
     }
 
-    fn counting(turn: usize, fault: Option<Fault>, counts_reads: bool) -> Self {
+    /// Plans faults by the operation's number, from 1; whether reads are counted among them.
+    pub fn by(counts_reads: bool, fault: impl Fn(usize) -> Option<Fault> + Send + Sync + 'static) -> Self {
         let (made, dead) = (Mutex::default(), watch::Sender::new(false));
-        Self(Arc::new(Planned { turn, fault, counts_reads, made, dead, died: Notify::new() }))
+        Self(Arc::new(Planned { fault: Box::new(fault), counts_reads, made, dead, died: Notify::new() }))
     }
 
     /// Runs what a process does until the process dies in it.
@@ -120,20 +120,28 @@ impl Plan {
             made.len()
         };
         let unreachable = || Err(StoreError::Unavailable("planned".into()).into());
-        match self.0.fault {
-            Some(Fault::DeathBefore) if number == self.0.turn => self.die().await,
-            Some(Fault::FailsOnce) if number == self.0.turn => return unreachable(),
-            Some(Fault::Fails) if number >= self.0.turn => return unreachable(),
+        let fault = (self.0.fault)(number);
+        match fault {
+            Some(Fault::DeathBefore) => self.die().await,
+            Some(Fault::FailsOnce | Fault::Fails) => return unreachable(),
             _ => {}
         }
         let made = operation.await;
         self.alive().await;
-        match self.0.fault {
-            Some(Fault::DeathAfter) if number == self.0.turn => self.die().await,
-            Some(Fault::LosesReply) if number == self.0.turn => return unreachable(),
+        match fault {
+            Some(Fault::DeathAfter) => self.die().await,
+            Some(Fault::LosesReply) => return unreachable(),
             _ => {}
         }
         made
+    }
+}
+
+/// A fault at one operation; a store that fails for good does so from then on.
+fn at(turn: usize, fault: Option<Fault>) -> impl Fn(usize) -> Option<Fault> {
+    move |number| {
+        let lasts = fault == Some(Fault::Fails) && number > turn;
+        fault.filter(|_| number == turn || lasts)
     }
 }
 

@@ -1,0 +1,243 @@
+//! A year of grants in a few minutes: clocks that are set, vendors that fail for an hour, a day and a week, stores
+//! that throttle and lose replies, processes that die at any operation.
+//!
+//! The vendor is strict: its refresh tokens rotate, one that is used twice ends the grant, and one that is not used
+//! for 45 days ends by itself. No grant may be lost but those whose new token was never stored, since the process
+//! died between the vendor's answer and the vault; and each of these was told. The argument is the number of
+//! instances.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench panics to fail and prints its figures"
+)]
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+use tests::family::{Family, Habit, Lifetimes, Trouble};
+use tests::machine::{Machine, create};
+use tests::suites::faulty::{Fault, Plan};
+use tests::told::Told;
+use valetkey::app::App;
+use valetkey::clock::Stopwatch;
+use valetkey::error::StoreError;
+use valetkey::grant::Grant;
+use valetkey::instance::{self, Instance, State};
+use valetkey::renewal::{self, Ask};
+use valetkey::sweep::{Limits, Report, sweep};
+use valetkey::vault::{PutError, Vault};
+
+const DAY: i64 = 86_400;
+
+/// The clock is set on by so much, and then something happens.
+const STEP: i64 = DAY / 4;
+
+/// The callers who ask for a token at every step.
+const CALLERS: u64 = 3;
+
+/// In a thousand operations so many find a store out of reach, and so many lose their reply.
+const THROTTLED: u64 = 10;
+const LOST_REPLIES: u64 = 5;
+
+/// In a thousand passes of the sweep, or calls, so many die.
+const DEATHS: u64 = 30;
+
+/// When the vendor is down: from which day, for how many steps, and how.
+const OUTAGES: [(i64, i64, Trouble); 4] = [
+    (40, 1, Trouble::HangsUp),
+    (90, 4, Trouble::Maintenance),
+    (150, 28, Trouble::Fails),
+    (250, 28, Trouble::TooMany),
+];
+
+/// Numbers that look random, and are the same in every run.
+struct Dice(AtomicU64);
+
+impl Dice {
+    fn below(&self, limit: u64) -> u64 {
+        let step =
+            |seed: u64| seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let seed = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |seed| Some(step(seed))).unwrap();
+        (step(seed) >> 33) % limit
+    }
+}
+
+/// A vault that remembers every refresh token that it was given to keep.
+#[derive(Clone)]
+struct Remembering(Arc<dyn Vault>, Arc<Mutex<BTreeSet<String>>>);
+
+impl Remembering {
+    fn remember(&self, text: &SecretString) {
+        let grant = Grant::from_text(text).unwrap();
+        self.1.lock().unwrap().insert(grant.tokens.refresh_token.unwrap().expose_secret().to_owned());
+    }
+}
+
+#[async_trait]
+impl Vault for Remembering {
+    async fn create(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
+        self.0.create(secret, version, text).await?;
+        self.remember(text);
+        Ok(())
+    }
+
+    async fn put(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
+        self.0.put(secret, version, text).await?;
+        self.remember(text);
+        Ok(())
+    }
+
+    async fn get(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError> {
+        self.0.get(secret, version).await
+    }
+
+    async fn remove(&self, secret: &str) -> Result<(), StoreError> {
+        self.0.remove(secret).await
+    }
+}
+
+/// The world of the year.
+struct World {
+    machine: Machine,
+    family: Family,
+    dice: Arc<Dice>,
+    stored: Arc<Mutex<BTreeSet<String>>>,
+    count: u64,
+    deaths: u64,
+}
+
+impl World {
+    async fn new(count: u64) -> Self {
+        let machine = Machine::with("lifetime = 3888000").await;
+        let family = Family::new(Habit::Strict);
+        let clock = machine.clock.clone();
+        family.lifetimes(Lifetimes { access: DAY, refresh: 45 * DAY, clock });
+        let books = family.clone();
+        machine.vendor.answers_by(move |request| books.answer(request));
+        let mut world = Self {
+            machine,
+            family,
+            dice: Arc::new(Dice(AtomicU64::new(20_261_122))),
+            stored: Arc::default(),
+            count,
+            deaths: 0,
+        };
+        let vault = Remembering(Arc::clone(&world.machine.vault), Arc::clone(&world.stored));
+        world.machine.vault = Arc::new(vault);
+        let app = world.machine.sound();
+        for number in 0..count {
+            create(&app).await.unwrap();
+            // They were not all made on one day.
+            if number % (count / 80).max(1) == 0 {
+                world.machine.pass(DAY / 4);
+            }
+        }
+        world
+    }
+
+    /// A process whose stores throttle, and which may die. Its plan tells whether it did.
+    fn process(&self, operations: u64) -> (App, Plan) {
+        let dies_at = (self.dice.below(1_000) < DEATHS).then(|| 1 + self.dice.below(operations));
+        let dice = Arc::clone(&self.dice);
+        let plan = Plan::by(true, move |number| match (dies_at, dice.below(1_000)) {
+            (Some(turn), drawn) if u64::try_from(number).unwrap() == turn => {
+                Some(if drawn % 2 == 0 { Fault::DeathBefore } else { Fault::DeathAfter })
+            }
+            (_, drawn) if drawn < THROTTLED => Some(Fault::FailsOnce),
+            (_, drawn) if drawn < THROTTLED + LOST_REPLIES => Some(Fault::LosesReply),
+            _ => None,
+        });
+        (self.machine.planned(&plan), plan)
+    }
+
+    async fn instance(&self, id: u64) -> Instance {
+        instance::find(&self.machine.registry, 1, id).await.unwrap().unwrap()
+    }
+
+    /// Somebody asks for a token; whether there was one is another matter.
+    async fn call(&mut self, id: u64) {
+        let (app, plan) = self.process(5);
+        let instance = self.instance(id).await;
+        let asked = async { drop(renewal::live(&app, instance, Ask::Lasting(0), Stopwatch::start()).await) };
+        self.deaths += u64::from(unless_it_dies(&plan, asked).await.is_none());
+    }
+
+    /// A pass of the sweep.
+    async fn sweep(&mut self) -> Option<Report> {
+        let (app, plan) = self.process(200);
+        let limits = Limits { per_second: None, ..refresh::LIMITS };
+        let report = unless_it_dies(&plan, sweep(&app, &limits, &|| true)).await;
+        self.deaths += u64::from(report.is_none());
+        report.and_then(Result::ok)
+    }
+}
+
+/// Does what a process does, unless it dies.
+async fn unless_it_dies<T>(plan: &Plan, doing: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = plan.died() => None,
+        done = doing => Some(done),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let count = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(1_000_u64);
+    let (told, _guard) = Told::listen();
+    let watch = Stopwatch::start();
+    let mut world = World::new(count).await;
+    let mut refreshed = 0;
+    for step in 0..365 * DAY / STEP {
+        let outage = OUTAGES.iter().find(|(day, steps, _)| (0..*steps).contains(&(step - day * DAY / STEP)));
+        world.family.outage(outage.map(|(_, _, trouble)| *trouble));
+        for _ in 0..CALLERS {
+            // Half of the instances are never asked for.
+            let id = 1 + world.dice.below(world.count / 2);
+            world.call(id).await;
+        }
+        refreshed += world.sweep().await.map_or(0, |report| report.refreshed);
+        world.machine.pass(STEP);
+    }
+    // What is left is finished without further faults.
+    for _ in 0..8 {
+        world.machine.pass(STEP);
+        world.machine.sweep().await;
+    }
+    let lost = lost(&world, &told).await;
+    println!(
+        "{count} instances, 365 days, {} s: the sweep refreshed {refreshed}, {} processes died, {} doubts, {lost} grants lost",
+        (watch.milliseconds() / 1_000.0).round(),
+        world.deaths,
+        told.count("GrantInDoubt"),
+    );
+}
+
+/// Looks at every instance: counts the grants that are lost, none of which could have been saved.
+async fn lost(world: &World, told: &Told) -> usize {
+    let doubted = told.instances("GrantInDoubt");
+    let dead = told.instances("GrantDead");
+    let app = world.machine.sound();
+    let mut lost = 0;
+    for id in 1..=world.count {
+        let instance = world.instance(id).await;
+        assert_eq!((instance.state, instance.lease_owner.is_some()), (State::Live, false), "{id}");
+        let grant = app.grant(&instance).await.unwrap().unwrap();
+        let token = grant.tokens.refresh_token.unwrap().expose_secret().to_owned();
+        if instance.valid {
+            let live = renewal::live(&app, instance, Ask::New, Stopwatch::start()).await;
+            assert!(live.is_ok(), "instance {id} is called valid: {:?}", live.err());
+            continue;
+        }
+        lost += 1;
+        let newest = world.family.current(&token).unwrap();
+        assert!(!world.stored.lock().unwrap().contains(&newest), "instance {id}: {newest} was in the vault");
+        assert!(doubted.contains(&id) && dead.contains(&id), "instance {id}: it was told");
+    }
+    assert!(dead.len() == lost, "{} were called dead, {lost} are", dead.len());
+    lost
+}
