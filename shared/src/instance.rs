@@ -70,7 +70,7 @@ pub struct Instance {
     /// When that right ends.
     pub lease_until: Option<Timestamp>,
     /// The owners whose lease was taken over, and who may have stored a version.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub predecessors: Vec<String>,
     /// The versions that were current last, so that a writer whose reply was lost knows that it has written.
     #[serde(default)]
@@ -112,11 +112,16 @@ fn is_none(edits: &u64) -> bool {
 /// Adds to a change that it is made only when the configuration is as it was seen, and counts it.
 #[cfg(feature = "send")]
 pub(crate) fn edited(change: Change, seen: &Instance) -> Change {
-    let as_seen = match seen.edits {
+    unedited(change, seen).set("edits", seen.edits + 1)
+}
+
+/// Adds to a change that it is made only when the configuration is as it was seen.
+#[cfg(feature = "send")]
+pub(crate) fn unedited(change: Change, seen: &Instance) -> Change {
+    change.and(match seen.edits {
         0 => Condition::Absent("edits"),
         edits => Condition::Equals("edits", edits.into()),
-    };
-    change.and(as_seen).set("edits", seen.edits + 1)
+    })
 }
 
 /// Which instances of a user to list.

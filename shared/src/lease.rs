@@ -23,7 +23,7 @@ use crate::vault::PutError;
 const LASTS: Timestamp = 28;
 
 /// How much the clocks of two processes may differ, in seconds.
-const SKEW: Timestamp = 300;
+pub(crate) const SKEW: Timestamp = 300;
 
 /// How often a commit is made again because the configuration has changed meanwhile.
 const ATTEMPTS: usize = 5;
@@ -64,7 +64,8 @@ pub(crate) async fn take(app: &App, instance: &Instance) -> Result<Lease, Error>
         (Some(dead), Some(until)) if dead_at(until) <= now => {
             let predecessors = instance.predecessors.iter().chain([dead]).collect::<Vec<_>>();
             let seen = Condition::Equals("lease_owner", dead.clone().into());
-            let doubt = instance.in_doubt.unwrap_or(until - LASTS);
+            // The dead holder may have asked the vendor after whoever was in doubt before.
+            let doubt = instance.in_doubt.unwrap_or_default().max(until - LASTS);
             let change = held(instance, &owner, now).and(seen);
             change.set("predecessors", json!(predecessors)).set("in_doubt", doubt)
         }
@@ -88,7 +89,7 @@ pub(crate) async fn take(app: &App, instance: &Instance) -> Result<Lease, Error>
         lease.abandon(app).await;
         return Err(error);
     }
-    if lease.base.is_none() && instance.lease_owner.is_some() {
+    if instance.valid && instance.lease_owner.is_some() && lease.instance.in_doubt.is_some() {
         telemetry::in_doubt(&lease.instance, "a holder of the lease died and has stored nothing");
     }
     Ok(lease)
@@ -121,7 +122,7 @@ fn is_live(item: &Item) -> bool {
 
 impl Lease {
     /// Makes the newest version that a predecessor has stored the current one.
-    async fn roll(&mut self, app: &App) -> Result<(), Error> {
+    pub(crate) async fn roll(&mut self, app: &App) -> Result<(), Error> {
         if self.instance.predecessors.is_empty() {
             return Ok(());
         }
@@ -129,6 +130,7 @@ impl Lease {
         if grant.generation <= self.instance.generation {
             return Ok(());
         }
+        let is_last = self.instance.predecessors.last() == Some(&version);
         let base = Change::default().set("generation", grant.generation).set("version", version.clone());
         self.instance.generation = grant.generation;
         self.instance.version = Some(version);
@@ -141,8 +143,16 @@ impl Lease {
             self.instance.refreshable = grant.tokens.refresh_token.is_some();
             self.instance.refresh_expires = grant.tokens.refresh_expires;
             self.instance.valid = true;
-            (self.instance.in_doubt, self.instance.not_before) = (None, None);
-            Some(instance::issued(base, &grant.tokens))
+            self.instance.not_before = None;
+            let issued = instance::issued(base, &grant.tokens);
+            // A holder who died later than the one who stored these tokens may have used them.
+            self.instance.in_doubt = self.instance.in_doubt.filter(|_| !is_last);
+            Some(
+                self.instance
+                    .in_doubt
+                    .into_iter()
+                    .fold(issued, |issued, since| issued.set("in_doubt", since)),
+            )
         };
         Ok(())
     }
@@ -153,7 +163,7 @@ impl Lease {
     }
 
     /// Gives the lease back as if it had not been taken: predecessors are looked for by the next one.
-    async fn abandon(&self, app: &App) {
+    pub(crate) async fn abandon(&self, app: &App) {
         let Instance { user, id, .. } = self.instance;
         let change =
             Change::when("lease_owner", self.owner.clone()).remove("lease_owner").remove("lease_until");
@@ -163,15 +173,23 @@ impl Lease {
     }
 
     /// Adds to a change that it ends the lease, and is made only while the lease is held, or when nobody has
-    /// it and the record still stands where it was seen.
+    /// it, nobody else's version is to be looked for, and the record still stands where it was seen. While there
+    /// is doubt, predecessors are looked for again: one of them may only have stood still.
     fn ending(&self, app: &App, change: Change, seen: &Instance) -> Change {
         let change = match seen.lease_owner {
             Some(_) => change.and(Condition::Equals("lease_owner", self.owner.clone().into())),
             None => change
                 .and(Condition::Absent("lease_owner"))
+                .and(match seen.predecessors.as_slice() {
+                    [] => Condition::Absent("predecessors"),
+                    _ => Condition::Equals("predecessors", json!([self.owner])),
+                })
                 .and(Condition::Equals("generation", seen.generation.into())),
         };
-        scheduled(app, change.remove("lease_owner").remove("lease_until").remove("predecessors"), seen)
+        let was_in_doubt = seen.in_doubt.is_some() && !change.remove.contains(&"in_doubt");
+        let is_in_doubt = was_in_doubt || change.set.contains_key("in_doubt");
+        let change = if is_in_doubt { change } else { change.remove("predecessors") };
+        scheduled(app, change.remove("lease_owner").remove("lease_until"), seen)
     }
 
     /// Stores the next version of the grant and makes it the current one. What else changes of the record,
@@ -190,13 +208,7 @@ impl Lease {
         for _ in 0..ATTEMPTS {
             let written = if self.base.is_some() { 2 } else { 1 };
             let aged = seen.versions_until.unwrap_or_default().max(app.clock.now()) + written * VERSION_AGES;
-            let change = match change(&seen) {
-                Ok(change) => change,
-                Err(error) => {
-                    self.release(app).await;
-                    return Err(error);
-                }
-            };
+            let change = change(&seen)?;
             let committed: Vec<_> =
                 seen.committed.iter().rev().take(REMEMBERED).rev().chain([&self.owner]).collect();
             let commit = self
@@ -216,7 +228,9 @@ impl Lease {
                 return Ok(seen);
             }
             let others = seen.lease_owner.as_ref().is_some_and(|holder| *holder != self.owner);
-            if others || seen.generation >= grant.generation {
+            let looked_for =
+                seen.lease_owner.is_none() && seen.predecessors.iter().any(|owner| *owner != self.owner);
+            if others || looked_for || seen.generation >= grant.generation {
                 break;
             }
         }
@@ -245,12 +259,20 @@ impl Lease {
     }
 
     /// Gives the lease back with a change of the record, without having stored anything. What a predecessor
-    /// had stored becomes current.
-    pub(crate) async fn close(&self, app: &App, change: Change) {
+    /// had stored becomes current. Tells whether the change's own conditions held, as far as is known.
+    pub(crate) async fn close(&self, app: &App, change: Change) -> bool {
         let Instance { user, id, .. } = self.instance;
         let change = self.ending(app, self.base().with(change), &self.instance);
-        if let Err(failure) = app.registry.update(&instance::key(user, id), change).await {
-            tracing::warn!(instance = id, %failure, "a lease was not given back; it ends by itself");
+        match app.registry.update(&instance::key(user, id), change).await {
+            // A reply that was lost leaves no lease of ours.
+            Ok(Written::Refused(Some(found))) => {
+                is_live(&found) && found.get("lease_owner") != Some(&json!(self.owner))
+            }
+            Ok(written) => matches!(written, Written::Done(_)),
+            Err(failure) => {
+                tracing::warn!(instance = id, %failure, "a lease was not given back; it ends by itself");
+                true
+            }
         }
     }
 }

@@ -200,14 +200,14 @@ async fn attempt(app: &App, instance: &Instance, ask: Ask, watch: Stopwatch) -> 
     if !watch.is_before(SPEND_BY) {
         return Ok(Outcome::Busy);
     }
-    let lease = match lease::take(app, instance).await {
+    let mut lease = match lease::take(app, instance).await {
         Ok(lease) => lease,
         // A dead holder's lease is waited for by the caller, not here.
         Err(Error::Leased(seconds)) if seconds <= MOMENT => return Ok(Outcome::Busy),
         Err(gone @ Error::NotFound(_)) => return Err(gone),
         Err(error) => return kept(instance, error),
     };
-    let outcome = under_lease(app, element, how, &lease, ask, watch).await;
+    let outcome = under_lease(app, element, how, &mut lease, ask, watch).await;
     match outcome {
         Err(Error::Conflict(_) | Error::NotFound(_)) | Ok(_) => outcome,
         Err(error) => kept(&lease.instance, error),
@@ -218,11 +218,19 @@ async fn under_lease(
     app: &App,
     element: &Element,
     how: &Refresh,
-    lease: &Lease,
+    lease: &mut Lease,
     ask: Ask,
     watch: Stopwatch,
 ) -> Result<Outcome, Error> {
-    let instance = &lease.instance;
+    let (instance, now) = (&lease.instance, app.clock.now());
+    if !instance.valid {
+        lease.release(app).await;
+        return Err(dead(instance));
+    }
+    if let Some(wait) = instance.not_before.map(|not_before| not_before - now).filter(|wait| *wait > 0) {
+        lease.release(app).await;
+        return Err(later(wait));
+    }
     let old = match current(app, instance).await {
         Ok(old) => old,
         Err(error) => {
@@ -256,15 +264,33 @@ async fn under_lease(
             lease.close(app, change).await;
             Ok(Outcome::Kept(Box::new(instance.clone()), error))
         }
-        Ok(Decision::End) => {
-            lease.close(app, Change::default().set("valid", false).remove("in_doubt")).await;
-            Err(dead(instance))
-        }
+        Ok(Decision::End(why)) => end(app, lease, &why).await,
         Err(error) => {
             lease.release(app).await;
             Err(error)
         }
     }
+}
+
+/// Writes down that the vendor has ended a grant, unless it speaks of what is no longer so: a predecessor who
+/// only stood still has stored newer tokens, or the configuration was corrected meanwhile.
+async fn end(app: &App, lease: &mut Lease, why: &str) -> Result<Outcome, Error> {
+    let refused = lease.instance.generation;
+    if let Err(error) = lease.roll(app).await {
+        lease.abandon(app).await;
+        return Err(error);
+    }
+    if lease.instance.generation > refused {
+        lease.release(app).await;
+        return Ok(Outcome::Busy);
+    }
+    let change = Change::default().set("valid", false).remove("in_doubt");
+    if lease.close(app, instance::unedited(change, &lease.instance)).await {
+        telemetry::dead(&lease.instance, why);
+        return Err(dead(&lease.instance));
+    }
+    lease.release(app).await;
+    Ok(Outcome::Busy)
 }
 
 /// What comes of the vendor's answer.
@@ -273,8 +299,8 @@ enum Decision {
     Store(Grant, Granted),
     /// The record alone is changed, and this is why there is no new token.
     Change(Change, Error),
-    /// The grant is dead.
-    End,
+    /// The grant is dead, for this reason.
+    End(String),
 }
 
 async fn decide(
@@ -337,9 +363,8 @@ fn refused(instance: &Instance, error: VendorError, now: Timestamp) -> Decision 
             let what = "The vendor refuses the client, the grant itself may live: correct oauth.api.key and oauth.api.secret";
             Decision::Change(wait(CORRECTED), Error::Conflict(format!("{what} with PATCH /instances/{id}")))
         }
-        VendorError::Refused { ref error, means, .. } if means.is_some() || error == "invalid_grant" => {
-            telemetry::dead(instance, error);
-            Decision::End
+        VendorError::Refused { error, means, .. } if means.is_some() || error == "invalid_grant" => {
+            Decision::End(error)
         }
         VendorError::Refused { status, .. } => {
             telemetry::refresh_failed(instance, &error);

@@ -9,7 +9,7 @@ use crate::catalogue::Catalogue;
 use crate::clock::Timestamp;
 use crate::element::{LifetimeFrom, Refresh};
 use crate::instance::{Instance, State};
-use crate::lease;
+use crate::lease::{self, SKEW};
 use crate::registry::{self, AGENDA, Change, DUE};
 
 /// The agendas of an element.
@@ -30,8 +30,9 @@ const AGAIN: (Timestamp, Timestamp) = (60, 3_600);
 /// The owner is warned so long before a grant ends at most, in seconds; never more than a quarter of its life.
 const WARNING: Timestamp = 7 * 86_400;
 
-/// A doubtful request has certainly ended after this, in seconds: the vendors' own limits.
-const DOUBT_ENDS: Timestamp = 60;
+/// A doubtful request has certainly ended after this, in seconds: the vendors' own limits, and what the clock of
+/// whoever sent it may differ.
+const DOUBT_ENDS: Timestamp = 60 + SKEW;
 
 /// Names the agenda that an instance is on.
 fn agenda(element: &str, id: u64) -> String {

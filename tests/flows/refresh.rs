@@ -156,7 +156,7 @@ async fn while_the_vendor_is_in_trouble_the_valid_token_is_given_out() {
         assert_eq!((token(&live), live.warning.is_some()), ("access", true), "{status} {answer}");
         let record = found(&machine).await;
         assert_eq!((record.valid, record.lease_owner), (true, None), "{status}: nothing is expired by it");
-        machine.pass(EXPIRED);
+        machine.pass(LEASE_IS_DEAD);
         machine.vendor.answers("200 OK", "", SECOND);
         assert_eq!(token(&ask(&machine, &app).await.unwrap()), "second", "{status}: and then it goes on");
     }

@@ -24,6 +24,9 @@ const EXPIRED: i64 = 61;
 /// Longer than a lease lasts, with what the clocks may differ.
 const LEASE_IS_DEAD: i64 = 400;
 
+/// A doubtful request has ended after this, whatever clocks say.
+const DOUBT_ENDS: i64 = 360;
+
 /// Longer than a creation is waited for.
 const UNFINISHED: i64 = 3_700;
 
@@ -195,7 +198,7 @@ async fn a_doubt_ends_by_one_further_attempt_although_nobody_asks() {
     assert!(found(&machine).await.in_doubt.is_some());
     assert_eq!(machine.sweep().await.looked_at, 0, "the request may still be on its way");
     machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
-    machine.pass(60);
+    machine.pass(DOUBT_ENDS);
     machine.sweep().await;
     assert_eq!((found(&machine).await.valid, machine.asked().0), (false, 3));
 }
