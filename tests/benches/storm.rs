@@ -18,8 +18,6 @@ use tests::broker::{Broker, on_lambda};
 use tests::client::{ok, outcome, parameter};
 use tests::oidc::OidcProvider;
 use valetkey::clock::{Clock, Stopwatch};
-use valetkey::instance;
-use valetkey::registry::{Change, DUE, Written};
 
 const CALLERS: usize = 64;
 
@@ -66,14 +64,6 @@ impl Scene {
             None => self.broker.stats().await["refreshes"].as_u64().unwrap(),
         }
     }
-
-    /// Puts an instance on the sweep's agenda, too.
-    async fn is_due(&self, instance: &Value) {
-        let (id, now) = (instance["id"].as_u64().unwrap(), Clock::System.now());
-        let change = Change::default().set(DUE, now).set("refresh_expires", now);
-        let written = self.broker.registry().update(&instance::key(1, id), change).await.unwrap();
-        assert!(matches!(written, Written::Done(_)));
-    }
 }
 
 #[tokio::main]
@@ -94,7 +84,8 @@ async fn main() {
     let mut bare = Vec::new();
     for (round, instance) in (1..).zip(&instances) {
         bare.push(bare_reads(&scene.broker, instance).await);
-        scene.is_due(instance).await;
+        // For the sweep, too.
+        scene.broker.is_due(instance["id"].as_u64().unwrap()).await;
         let before = scene.refreshes().await;
         let answers = storm(&scene.broker, instance, sweeps).await;
         assert_eq!(scene.refreshes().await - before, 1, "round {round}: one refresh");

@@ -236,3 +236,14 @@ async fn a_wrong_descriptor_is_named_with_its_file_and_field() {
     let error = refusal(&folder.path().join("data"), &["--elements", elements.to_str().unwrap()]).await;
     assert!(error.contains("mine.toml") && error.contains("oauth2.token.url"), "{error}");
 }
+
+#[tokio::test]
+async fn the_sandboxs_grants_and_real_ones_are_kept_apart() {
+    let mut broker = Broker::start(&[]).await;
+    broker.terminate();
+    broker.end().await;
+    let live =
+        command().arg("--data").arg(&broker.data).args(["--port", "0", "--live"]).output().await.unwrap();
+    let said = String::from_utf8(live.stderr).unwrap();
+    assert!(!live.status.success() && said.contains("leave --live out"), "{said}");
+}

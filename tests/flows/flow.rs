@@ -248,3 +248,16 @@ async fn a_post_of_the_redirect_urls_fields_gives_the_same_url() {
     assert_eq!(posted["oauthUrl"], client.oauth_url("infusionsoftcrm").await);
     assert_eq!(posted["element"], "infusionsoftcrm");
 }
+
+#[tokio::test]
+async fn a_grant_that_nobody_asks_for_is_kept_alive() {
+    let broker = Broker::start(&["--sweep-every", "1"]).await;
+    let made = broker.client.instance("infusionsoftcrm", "Unused").await;
+    broker.is_due(made["id"].as_u64().unwrap()).await;
+    assert!(broker.sweep().await);
+    until(async || broker.stats().await["refreshes"] == 1).await;
+    let shown = ok(broker.client.call(Method::GET, "/instances/1")).await;
+    assert_eq!(shown["valid"], true);
+    broker.client.access_token(&made["id"]).await;
+    assert_eq!(broker.stats().await["refreshes"], 1);
+}

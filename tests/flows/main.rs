@@ -13,6 +13,7 @@ mod contract;
 mod crashes;
 mod descriptors;
 mod durability;
+mod events;
 mod faults;
 mod flow;
 mod fuzz;

@@ -9,7 +9,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
-use valetkey::registry::Registry;
+use valetkey::clock::Clock;
+use valetkey::instance;
+use valetkey::registry::{Change, DUE, Registry, Written};
 
 use crate::client::Client;
 use crate::lambda::recorder::Fault;
@@ -132,9 +134,21 @@ impl Broker {
         self.lambda.as_ref().expect("on Lambda").calls[function].hang_up().await;
     }
 
-    /// Has the sweep run once on the functions; tells whether it succeeded.
+    /// Has the sweep run once on the functions; the process for one machine sweeps by itself. Tells whether it
+    /// succeeded.
     pub async fn sweep(&self) -> bool {
-        self.lambda.as_ref().expect("on Lambda").sweep().await
+        match &self.lambda {
+            Some(stack) => stack.sweep().await,
+            None => true,
+        }
+    }
+
+    /// Has an instance of the first user near the end of its refresh token, and on the sweep's agenda.
+    pub async fn is_due(&self, id: u64) {
+        let now = Clock::System.now();
+        let change = Change::default().set(DUE, now).set("refresh_expires", now);
+        let written = self.registry().update(&instance::key(1, id), change).await.unwrap();
+        assert!(matches!(written, Written::Done(_)));
     }
 
     /// Opens the registry beside what is tested.

@@ -1,0 +1,147 @@
+//! What is told of an instance's life: each event once, with its metric, its element and its instance.
+
+use std::collections::BTreeMap;
+
+use tests::machine::{Machine, create};
+use tests::suites::faulty::{Fault, Plan};
+use tests::told::Told;
+use valetkey::clock::Stopwatch;
+use valetkey::instance::{self, Instance};
+use valetkey::redeem::Proof;
+use valetkey::removal;
+use valetkey::renewal::{self, Ask};
+use valetkey::revision::{Revision, revise};
+
+const SECOND: &str =
+    r#"{"access_token":"second","refresh_token":"refresh2","token_type":"bearer","expires_in":60}"#;
+
+const LIVES: &str = "lifetime = 3888000";
+
+async fn found(machine: &Machine) -> Instance {
+    instance::find(&machine.registry, 1, 1).await.unwrap().unwrap()
+}
+
+async fn ask(machine: &Machine) {
+    machine.pass(61);
+    let (app, instance) = (machine.sound(), found(machine).await);
+    drop(renewal::live(&app, instance, Ask::Lasting(0), Stopwatch::start()).await);
+}
+
+#[tokio::test]
+async fn a_life_is_told_event_by_event() {
+    let (told, _guard) = Told::listen();
+    let machine = Machine::with(LIVES).await;
+    create(&machine.sound()).await.unwrap();
+    machine.vendor.answers("200 OK", "", SECOND);
+    ask(&machine).await;
+    let proof = Some(Proof::Code("code".to_owned().into(), None));
+    let again = Revision { proof, ..Revision::default() };
+    revise(&machine.sound(), found(&machine).await, &again, Stopwatch::start()).await.unwrap();
+    let rename = Revision { name: Some("Another".into()), ..Revision::default() };
+    revise(&machine.sound(), found(&machine).await, &rename, Stopwatch::start()).await.unwrap();
+    removal::remove(&machine.sound(), &found(&machine).await).await.unwrap();
+    assert_eq!(
+        told.metrics(),
+        ["InstanceCreated", "GrantRefreshed", "InstanceReauthenticated", "InstanceDeleted"]
+    );
+    assert_eq!(told.values("instance"), ["1"; 4]);
+    assert_eq!(told.values("user"), ["1"; 4]);
+    assert!(told.values("element").iter().all(|element| element == "faulty"));
+}
+
+#[tokio::test]
+async fn every_failure_is_told_by_its_class() {
+    for (status, answer, metrics, class) in [
+        ("500 Failed", "{}", &["VendorFailed", "RefreshFailed"][..], Some("failed")),
+        ("429 Too Many Requests", "{}", &["VendorFailed", "RefreshFailed"], Some("busy")),
+        ("400 Bad Request", r#"{"error":"odd"}"#, &["RefreshFailed"], Some("refused")),
+        ("200 OK", "<html>", &["VendorFailed", "GrantInDoubt"], None),
+        ("504 Gateway Timeout", "", &["VendorFailed", "GrantInDoubt"], None),
+        ("401 Unauthorized", r#"{"error":"invalid_client"}"#, &["ClientRefused"], None),
+        ("400 Bad Request", r#"{"error":"invalid_grant"}"#, &["GrantDead"], None),
+    ] {
+        let machine = Machine::with(LIVES).await;
+        create(&machine.sound()).await.unwrap();
+        let (told, _guard) = Told::listen();
+        machine.vendor.answers(status, "", answer);
+        ask(&machine).await;
+        assert_eq!(told.metrics(), metrics, "{status} {answer}");
+        assert_eq!(told.values("class").first().map(String::as_str), class, "{status} {answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_sweep_finds_is_told() {
+    let (told, _guard) = Told::listen();
+    let machine = Machine::with(LIVES).await;
+    create(&machine.sound()).await.unwrap();
+    machine.vendor.answers("429 Too Many Requests", "", "{}");
+    machine.pass(3_888_000 - 6 * 86_400);
+    machine.sweep().await;
+    assert_eq!((told.count("RefreshFailed"), told.count("GrantExpiring")), (1, 1));
+    assert_eq!(told.values("seconds"), [(6 * 86_400).to_string()]);
+    assert_eq!(told.values("seconds.OldestDue"), ["0"], "a gauge, in every pass");
+}
+
+#[tokio::test]
+async fn a_creation_that_did_not_end_is_told_as_undone_or_as_lost() {
+    for (fault, metric) in [(Fault::DeathBefore, "GrantLost"), (Fault::DeathAfter, "CreationUndone")] {
+        let (told, _guard) = Told::listen();
+        let (machine, plan) = (Machine::new().await, Plan::new(3, Some(fault)));
+        plan.dies_in(create(&machine.planned(&plan))).await;
+        machine.pass(3_700);
+        machine.sweep().await;
+        machine.sweep().await;
+        assert_eq!(told.metrics(), [metric]);
+    }
+}
+
+#[tokio::test]
+async fn a_vendor_that_does_not_revoke_is_told_of_and_the_instance_is_gone() {
+    let machine = Machine::new().await;
+    let made = create(&machine.sound()).await.unwrap();
+    let (told, _guard) = Told::listen();
+    machine.vendor.answers("500 Failed", "", "{}");
+    removal::remove(&machine.sound(), &made).await.unwrap();
+    assert_eq!(told.metrics(), ["InstanceDeleted", "VendorFailed", "GrantUnrevoked"]);
+    assert!(machine.record().await.is_none());
+}
+
+#[tokio::test]
+async fn a_grant_that_is_not_kept_at_once_is_told_of() {
+    let machine = Machine::new().await;
+    create(&machine.sound()).await.unwrap();
+    machine.vendor.answers("200 OK", "", SECOND);
+    machine.pass(61);
+    let (told, _guard) = Told::listen();
+    let app = machine.planned(&Plan::new(2, Some(Fault::Fails)));
+    let asked = renewal::live(&app, found(&machine).await, Ask::Lasting(0), Stopwatch::start()).await;
+    assert_eq!(asked.err().unwrap().status(), 500);
+    assert_eq!(told.metrics(), ["GrantUnkept"]);
+}
+
+#[tokio::test]
+async fn an_old_refusal_does_not_overrule_a_correction_meanwhile() {
+    let machine = Machine::new().await;
+    create(&machine.sound()).await.unwrap();
+    machine.pass(61);
+    let (told, _guard) = Told::listen();
+    // The vendor refuses; before that is written down, the configuration is corrected.
+    machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
+    let plan = Plan::new(2, Some(Fault::DeathBefore));
+    let (app, seen) = (machine.planned(&plan), found(&machine).await);
+    let asking = tokio::spawn(async move {
+        drop(renewal::live(&app, seen, Ask::Lasting(0), Stopwatch::start()).await);
+    });
+    plan.died().await;
+    let open =
+        BTreeMap::from([("oauth.callback.url".to_owned(), Some("https://example.com/other".to_owned()))]);
+    let corrected = Revision { configuration: Some(open), ..Revision::default() };
+    revise(&machine.sound(), found(&machine).await, &corrected, Stopwatch::start()).await.unwrap();
+    machine.vendor.answers("200 OK", "", SECOND);
+    plan.wake();
+    asking.await.unwrap();
+    let now = found(&machine).await;
+    assert_eq!((now.valid, now.lease_owner, now.generation), (true, None, 2));
+    assert_eq!(told.metrics(), ["GrantRefreshed"], "the refusal was of what is no longer so");
+}
