@@ -109,8 +109,17 @@ impl App {
     pub async fn grant(&self, instance: &Instance) -> Result<Option<Grant>, StoreError> {
         let Some(version) = &instance.version else { return Ok(None) };
         let Some(text) = self.vault.get(&instance.secret, version).await? else { return Ok(None) };
-        let damaged = |error| StoreError::Damaged(format!("a grant cannot be read: {error}"));
-        Grant::from_text(&text).map(Some).map_err(damaged)
+        grant_of(&text).map(Some)
+    }
+
+    /// Reads the grant of an instance that the vault was given last, with its version.
+    #[cfg(feature = "send")]
+    pub(crate) async fn latest_grant(
+        &self,
+        instance: &Instance,
+    ) -> Result<Option<(String, Grant)>, StoreError> {
+        let Some((version, text)) = self.vault.latest(&instance.secret).await? else { return Ok(None) };
+        Ok(Some((version, grant_of(&text)?)))
     }
 
     /// Lets in an admin.
@@ -148,4 +157,8 @@ impl App {
         let instance = instance.ok_or(Error::Unauthorized)?;
         if token.proves(&self.token(&instance)?) { Ok(instance) } else { Err(Error::Unauthorized) }
     }
+}
+
+fn grant_of(text: &SecretString) -> Result<Grant, StoreError> {
+    Grant::from_text(text).map_err(|error| StoreError::Damaged(format!("a grant cannot be read: {error}")))
 }

@@ -175,10 +175,12 @@ async fn current(app: &App, instance: &Instance) -> Result<Grant, Error> {
     // It was deleted meanwhile, or something is very wrong.
     match instance::find(&*app.registry, instance.user, instance.id).await? {
         None => Err(instance::unknown(instance.id)),
-        Some(_) => {
-            Err(StoreError::Damaged(format!("the vault has no grant of instance {}", instance.id)).into())
-        }
+        Some(_) => Err(no_grant(instance.id).into()),
     }
+}
+
+fn no_grant(id: u64) -> StoreError {
+    StoreError::Damaged(format!("the vault has no grant of instance {id}"))
 }
 
 /// What is answered for a grant that has ended.
@@ -231,13 +233,14 @@ async fn under_lease(
         lease.release(app).await;
         return Err(later(wait));
     }
-    let old = match current(app, instance).await {
-        Ok(old) => old,
-        Err(error) => {
+    let old = match lease.grant(app).await {
+        Ok(Some(old)) => old,
+        lacking => {
             lease.release(app).await;
-            return Err(error);
+            return Err(lacking.err().unwrap_or_else(|| no_grant(lease.instance.id)).into());
         }
     };
+    let instance = &lease.instance;
     if !is_due(app, instance, ask, app.clock.now()) {
         // What a predecessor has stored is fresh.
         lease.release(app).await;

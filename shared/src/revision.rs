@@ -144,8 +144,8 @@ async fn under_lease(
     revision: &Revision,
     watch: Stopwatch,
 ) -> Result<Instance, Error> {
-    let lease = lease::take(app, instance).await?;
-    let (grant, granted) = match next(app, element, &lease, revision, watch).await {
+    let mut lease = lease::take(app, instance).await?;
+    let (grant, granted) = match next(app, element, &mut lease, revision, watch).await {
         Ok(next) => next,
         Err(error) => {
             lease.release(app).await;
@@ -199,12 +199,13 @@ pub(crate) async fn lost(app: &App, instance: &Instance, grant: &Grant, cause: E
 async fn next(
     app: &App,
     element: &Element,
-    lease: &Lease,
+    lease: &mut Lease,
     revision: &Revision,
     watch: Stopwatch,
 ) -> Result<(Grant, Option<Granted>), Error> {
+    let old = lease.grant(app).await?;
     let instance = &lease.instance;
-    let Some(old) = app.grant(instance).await? else {
+    let Some(old) = old else {
         return Err(StoreError::Damaged(format!("the vault has no grant of instance {}", instance.id)).into());
     };
     let mut split = merged(element, instance, revision)?;

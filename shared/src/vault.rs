@@ -25,7 +25,7 @@ pub enum PutError {
 ///
 /// A version is written once. Its id is chosen by the writer (32 to 64 characters, on AWS the
 /// `ClientRequestToken`), so that a write whose reply was lost can be repeated and a write of a process
-/// that died can be found. All implementations pass the suite in `tests/src/suites/vault.rs`.
+/// that died can be found. The last hundred versions are kept. All implementations pass the suite in `tests/src/suites/vault.rs`.
 #[async_trait]
 pub trait Vault: Send + Sync {
     /// Makes a secret with its first version. Repeating it with the same version and text is no error.
@@ -36,6 +36,10 @@ pub trait Vault: Send + Sync {
 
     /// Reads one version; `None` when the secret or the version is not there.
     async fn get(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError>;
+
+    /// Reads the version that was put last, with its id; `None` when the secret is not there. It may lag behind,
+    /// so whoever knows the id of a version reads that.
+    async fn latest(&self, secret: &str) -> Result<Option<(String, SecretString)>, StoreError>;
 
     /// Removes a secret with all its versions; no error when it is not there.
     async fn remove(&self, secret: &str) -> Result<(), StoreError>;
@@ -53,6 +57,10 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
 
     async fn get(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError> {
         (**self).get(secret, version).await
+    }
+
+    async fn latest(&self, secret: &str) -> Result<Option<(String, SecretString)>, StoreError> {
+        (**self).latest(secret).await
     }
 
     async fn remove(&self, secret: &str) -> Result<(), StoreError> {

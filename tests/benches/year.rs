@@ -95,6 +95,10 @@ impl Vault for Remembering {
         self.0.get(secret, version).await
     }
 
+    async fn latest(&self, secret: &str) -> Result<Option<(String, SecretString)>, StoreError> {
+        self.0.latest(secret).await
+    }
+
     async fn remove(&self, secret: &str) -> Result<(), StoreError> {
         self.0.remove(secret).await
     }

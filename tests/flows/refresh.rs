@@ -271,6 +271,10 @@ impl Vault for Unreadable {
         Err(StoreError::Unavailable("planned".into()))
     }
 
+    async fn latest(&self, _: &str) -> Result<Option<(String, SecretString)>, StoreError> {
+        Err(StoreError::Unavailable("planned".into()))
+    }
+
     async fn remove(&self, secret: &str) -> Result<(), StoreError> {
         self.0.remove(secret).await
     }
@@ -288,4 +292,33 @@ async fn what_a_dead_holder_stored_is_found_although_the_vault_could_not_be_read
     assert_eq!(token(&ask(&machine, &machine.sound()).await.unwrap()), "third");
     let sent = machine.vendor.requests().pop().unwrap();
     assert!(sent.contains("refresh_token=refresh2"), "the one that the dead holder had stored: {sent}");
+}
+
+#[tokio::test]
+async fn a_table_that_was_put_back_from_a_backup_sends_no_spent_token() {
+    let machine = aged(EXPIRED, "200 OK", SECOND).await;
+    let (app, key) = (machine.sound(), instance::key(1, 1));
+    let backup = machine.registry.get(&key).await.unwrap().unwrap();
+    ask(&machine, &app).await.unwrap();
+    machine.pass(EXPIRED);
+    let third = SECOND.replace("second", "third").replace("refresh2", "refresh3");
+    machine.vendor.answers("200 OK", "", &third);
+    ask(&machine, &app).await.unwrap();
+    let put_back = async || {
+        machine.registry.remove(&key, vec![]).await.unwrap();
+        machine.registry.insert(&key, backup.clone()).await.unwrap();
+    };
+    put_back().await;
+    assert_eq!(
+        token(&ask(&machine, &app).await.unwrap()),
+        "third",
+        "it is still valid, and the vault's newest"
+    );
+    assert_eq!((machine.asked().0, found(&machine).await.generation), (3, 3));
+    put_back().await;
+    machine.pass(EXPIRED);
+    ask(&machine, &app).await.unwrap();
+    let sent = machine.vendor.requests().pop().unwrap();
+    assert!(sent.contains("refresh_token=refresh3"), "{sent}");
+    assert_eq!(found(&machine).await.generation, 4);
 }

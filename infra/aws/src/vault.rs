@@ -1,7 +1,7 @@
 //! The vault on Secrets Manager: one secret an instance, versions by `ClientRequestToken`.
 //!
 //! Versions are read by their ids and not by stage labels, since a read by label can be stale after the
-//! label has moved (the API is eventually consistent).
+//! label has moved (the API is eventually consistent). The label tells which one was put last.
 
 use std::time::Duration;
 
@@ -108,6 +108,14 @@ impl Vault for SecretsManagerVault {
             tokio::time::sleep(wait).await;
         }
         self.read(secret, version).await
+    }
+
+    async fn latest(&self, secret: &str) -> Result<Option<(String, SecretString)>, StoreError> {
+        match self.client.get_secret_value().secret_id(self.name(secret)).send().await {
+            Ok(found) => Ok(found.version_id.zip(found.secret_string.map(SecretString::from))),
+            Err(error) if is(&error, NOT_FOUND) || is(&error, DELETED) => Ok(None),
+            Err(error) => Err(store("GetSecretValue", &error)),
+        }
     }
 
     async fn remove(&self, secret: &str) -> Result<(), StoreError> {

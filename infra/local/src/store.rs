@@ -22,7 +22,7 @@ pub use vault::SqliteVault;
 
 /// The steps from an empty database to today's schema. Its header counts those that were made, and a
 /// database of an earlier version takes the rest; a step is never edited.
-const SCHEMA: [&str; 2] = [
+const SCHEMA: [&str; 3] = [
     "
     CREATE TABLE items (
         partition  TEXT NOT NULL,
@@ -44,6 +44,9 @@ const SCHEMA: [&str; 2] = [
     ALTER TABLE items ADD COLUMN agenda TEXT AS (json_extract(attributes, '$.agenda'));
     ALTER TABLE items ADD COLUMN due INTEGER AS (json_extract(attributes, '$.due'));
     CREATE INDEX items_by_agenda ON items (agenda, due) WHERE due IS NOT NULL;
+    ",
+    "
+    ALTER TABLE secrets ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
     ",
 ];
 

@@ -266,8 +266,8 @@ impl Step<'_> {
             None => self.holds_lease(),
             Some(_) if self.breaks(Break::CommitsAtAnyGeneration) => record.lease.is_none(),
             Some(generation) => {
-                let open = record.dead_owners().any(|owner| owner != id)
-                    && !self.breaks(Break::CommitsOverPredecessors);
+                let open =
+                    record.dead_owners().next().is_some() && !self.breaks(Break::CommitsOverPredecessors);
                 record.lease.is_none() && record.generation == generation && !open
             }
         };

@@ -162,6 +162,10 @@ impl<V: Vault> Vault for Faulty<V> {
         self.1.read("vault get", self.0.get(secret, version)).await
     }
 
+    async fn latest(&self, secret: &str) -> Result<Option<(String, SecretString)>, StoreError> {
+        self.1.read("vault get", self.0.latest(secret)).await
+    }
+
     async fn remove(&self, secret: &str) -> Result<(), StoreError> {
         self.1.make("vault remove", self.0.remove(secret)).await
     }

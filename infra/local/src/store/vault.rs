@@ -8,6 +8,9 @@ use valetkey::vault::{PutError, Vault};
 
 use super::{Database, Seal, WorkError};
 
+/// The versions of a secret that are kept: as many as in Secrets Manager.
+const KEPT: i64 = 100;
+
 /// Keeps secrets in SQLite, sealed with the key file's key.
 #[derive(Debug, Clone)]
 pub struct SqliteVault {
@@ -41,8 +44,14 @@ impl SqliteVault {
                 _ => {}
             }
             let sealed = seal.close(&secret, &version, text.expose_secret().as_bytes());
-            let mut insert = transaction.prepare_cached("INSERT INTO secrets VALUES (?1, ?2, ?3)")?;
-            insert.execute(params![secret, version, sealed])?;
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO secrets (secret, version, sealed, number)
+                 SELECT ?1, ?2, ?3, coalesce(max(number), 0) + 1 FROM secrets WHERE secret = ?1 RETURNING number",
+            )?;
+            let number: i64 = insert.query_row(params![secret, version, sealed], |row| row.get(0))?;
+            let mut old =
+                transaction.prepare_cached("DELETE FROM secrets WHERE secret = ?1 AND number <= ?2")?;
+            old.execute(params![secret, number - KEPT])?;
             Ok(Ok(()))
         });
         outcome.await?
@@ -64,6 +73,23 @@ impl Vault for SqliteVault {
         let work = move |transaction: &Transaction<'_>| {
             let sealed = read(transaction, &secret, &version)?;
             Ok(sealed.map(|sealed| open(&seal, &secret, &version, &sealed)).transpose()?)
+        };
+        self.database.run(work).await
+    }
+
+    async fn latest(&self, secret: &str) -> Result<Option<(String, SecretString)>, StoreError> {
+        let (seal, secret) = (self.seal.clone(), secret.to_owned());
+        let work = move |transaction: &Transaction<'_>| {
+            let mut select = transaction.prepare_cached(
+                "SELECT version, sealed FROM secrets WHERE secret = ?1 ORDER BY number DESC LIMIT 1",
+            )?;
+            let found: Option<(String, Vec<u8>)> =
+                select.query_row([&secret], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let opened = found.map(|(version, sealed)| {
+                let text = open(&seal, &secret, &version, &sealed)?;
+                Ok::<_, StoreError>((version, text))
+            });
+            Ok(opened.transpose()?)
         };
         self.database.run(work).await
     }
