@@ -239,6 +239,14 @@ mod tests {
     }
 
     #[test]
+    fn a_vendor_may_say_how_long_the_refresh_token_lives() {
+        let quirks = Answer { refresh_expires_in: Some("x_expires".into()), ..Answer::default() };
+        let ends = |body: &str| read_with(200, body, &quirks).unwrap().refresh_expires;
+        assert_eq!(ends(r#"{"access_token":"a","refresh_token":"r","x_expires":8726400}"#), Some(8_727_400));
+        assert_eq!(ends(r#"{"access_token":"a","refresh_token":"r","refresh_expires":1}"#), None);
+    }
+
+    #[test]
     fn odd_lifetimes_are_parsed_clamped_or_replaced_by_the_default() {
         let quirks = Answer { default_lifetime: Some(60), ..Answer::default() };
         let cases = [
