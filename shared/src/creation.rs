@@ -8,7 +8,8 @@
 //! A death between two of these leaves the pending record, which nobody sees. It names the secret and,
 //! as `lease_owner`, the version that was about to be written, so that what is left can be told: after 1
 //! and 2 nothing is in the vault, and a grant may be lost; after 3 the vault has the whole grant. The caller
-//! never got an answer, so an hour later the sweep has it undone (`removal::undo`).
+//! never got an answer, so an hour later the sweep has it undone (`removal::undo`), or an import adopted whose old
+//! refresh token is spent.
 
 use std::collections::BTreeMap;
 
@@ -153,6 +154,14 @@ async fn store(app: &App, live: &Instance, grant: &Grant, ours: bool, watch: Sto
         telemetry::unrevoked(live, &cause);
     }
     Err(error)
+}
+
+/// Completes an import that did not end, since its vendor has rotated the refresh token that was brought along:
+/// what is in the vault is all that is left of the grant.
+pub(crate) async fn adopt(app: &App, pending: Instance, grant: &Grant) -> Result<Instance, Error> {
+    let (version, state) = (pending.lease_owner.clone(), State::Live);
+    let live = Instance { state, version, generation: grant.generation, ..pending };
+    commit(app, live, &grant.tokens, Stopwatch::start()).await
 }
 
 async fn commit(app: &App, live: Instance, tokens: &Tokens, watch: Stopwatch) -> Result<Instance, Error> {

@@ -177,8 +177,7 @@ pub(crate) fn issued(change: Change, tokens: &Tokens) -> Change {
         .set("refreshable", tokens.refresh_token.is_some())
         .set("valid", true)
         .remove("in_doubt")
-        .remove("not_before")
-        .remove("warned");
+        .remove("not_before");
     let change = match tokens.expires {
         Some(expires) => change.set("access_expires", expires),
         None => change.remove("access_expires"),

@@ -271,22 +271,48 @@ impl Lease {
     }
 
     /// Gives the lease back with a change of the record, without having stored anything. What a predecessor
-    /// had stored becomes current. Tells whether the change's own conditions held, as far as is known.
-    pub(crate) async fn close(&self, app: &App, change: Change) -> bool {
-        let Instance { user, id, .. } = self.instance;
-        let change = self.ending(app, self.base().with(change), &self.instance);
-        match app.registry.update(&instance::key(user, id), change).await {
-            // A reply that was lost leaves no lease of ours.
-            Ok(Written::Refused(Some(found))) => {
-                is_live(&found) && found.get("lease_owner") != Some(&json!(self.owner))
-            }
-            Ok(written) => matches!(written, Written::Done(_)),
-            Err(failure) => {
-                tracing::warn!(instance = id, %failure, "a lease was not given back; it ends by itself");
-                true
+    /// had stored becomes current.
+    pub(crate) async fn close(&self, app: &App, change: Change) {
+        let mut seen = self.instance.clone();
+        for _ in 0..ATTEMPTS {
+            match self.close_as_seen(app, change.clone(), &seen).await {
+                Closed::Edited(found) => seen = *found,
+                Closed::Done | Closed::Gone => return,
             }
         }
     }
+
+    /// The same, unless the configuration has changed meanwhile: then the lease stays. Tells whether it was done.
+    pub(crate) async fn close_unedited(&self, app: &App, change: Change) -> bool {
+        matches!(self.close_as_seen(app, change, &self.instance).await, Closed::Done)
+    }
+
+    async fn close_as_seen(&self, app: &App, change: Change, seen: &Instance) -> Closed {
+        let change = instance::unedited(self.ending(app, self.base().with(change), seen), seen);
+        match app.registry.update(&instance::key(seen.user, seen.id), change).await {
+            Ok(Written::Refused(Some(found))) if found.get("lease_owner") == Some(&json!(self.owner)) => {
+                registry::from_item(found).map_or(Closed::Gone, |found| Closed::Edited(Box::new(found)))
+            }
+            // A reply that was lost leaves no lease of ours.
+            Ok(Written::Refused(Some(found))) if is_live(&found) => Closed::Done,
+            Ok(Written::Refused(_)) => Closed::Gone,
+            Ok(Written::Done(_)) => Closed::Done,
+            Err(failure) => {
+                tracing::warn!(instance = seen.id, %failure, "a lease was not given back; it ends by itself");
+                Closed::Gone
+            }
+        }
+    }
+}
+
+/// How it went to give a lease back.
+enum Closed {
+    /// It is given back.
+    Done,
+    /// It is not: the configuration has changed meanwhile.
+    Edited(Box<Instance>),
+    /// There is nothing to give back, or nobody knows.
+    Gone,
 }
 
 /// Finds the newest grant among an instance's current version and what dead holders have stored, with the

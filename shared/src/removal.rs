@@ -8,6 +8,8 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::configuration;
+use crate::creation;
+use crate::element::Rotation;
 use crate::error::Error;
 use crate::grant::Grant;
 use crate::instance::{self, Instance, State};
@@ -16,7 +18,7 @@ use crate::oauth::endpoint;
 use crate::oauth::revoke::revoke;
 use crate::random;
 use crate::registry::{self, Change, Condition, Written};
-use crate::schedule::scheduled;
+use crate::schedule::{self, scheduled};
 use crate::telemetry::{self, asked};
 
 /// How often the mark is tried, when the lease changes hands meanwhile.
@@ -33,10 +35,18 @@ pub async fn remove(app: &App, instance: &Instance) -> Result<(), Error> {
 }
 
 /// Undoes a creation that did not end and whose caller never got an answer: what it has stored is revoked
-/// and forgotten. When it has stored nothing, the vendor may have granted all the same.
+/// and forgotten. When it has stored nothing, the vendor may have granted all the same. An import whose refresh
+/// token was rotated is completed: its owner has nothing else left.
 pub(crate) async fn undo(app: &App, pending: &Instance) -> Result<(), Error> {
     let (owner, predecessors) = (random::id(), pending.lease_owner.iter().cloned().collect());
     let left = lease::newest(app, &Instance { predecessors, ..pending.clone() }).await?;
+    let rotates = schedule::refresh_of(&app.catalogue, pending)
+        .is_some_and(|refresh| pending.imported && refresh.rotation != Rotation::Never);
+    if let Some((_, grant)) =
+        left.as_ref().filter(|(_, grant)| rotates && grant.tokens.refresh_token.is_some())
+    {
+        return creation::adopt(app, pending.clone(), grant).await.map(drop);
+    }
     let mark = Change::when("state", json!(State::Pending))
         .set("state", json!(State::Deleting))
         .set("predecessors", json!(pending.lease_owner.as_slice()))

@@ -127,8 +127,8 @@ pub async fn live(app: &App, mut instance: Instance, ask: Ask, watch: Stopwatch)
 pub(crate) enum Kept {
     /// It has new tokens, or those that a predecessor had stored.
     Refreshed,
-    /// Somebody else is at it.
-    Busy,
+    /// There was nothing to ask the vendor for, or somebody else is at it.
+    Idle,
     /// It lives on as it is, for this reason.
     Failed(Error),
 }
@@ -138,11 +138,11 @@ pub(crate) enum Kept {
 pub(crate) async fn keep(app: &App, instance: &Instance, watch: Stopwatch) -> Result<Kept, Error> {
     if schedule::refresh_of(&app.catalogue, instance).is_none() {
         lease::take(app, instance).await?.release(app).await;
-        return Ok(Kept::Refreshed);
+        return Ok(Kept::Idle);
     }
     Ok(match attempt(app, instance, Ask::Keep, watch).await? {
         Outcome::Refreshed(_) => Kept::Refreshed,
-        Outcome::Busy => Kept::Busy,
+        Outcome::Busy => Kept::Idle,
         Outcome::Kept(_, error) => Kept::Failed(error),
     })
 }
@@ -288,7 +288,7 @@ async fn end(app: &App, lease: &mut Lease, why: &str) -> Result<Outcome, Error> 
         return Ok(Outcome::Busy);
     }
     let change = Change::default().set("valid", false).remove("in_doubt");
-    if lease.close(app, instance::unedited(change, &lease.instance)).await {
+    if lease.close_unedited(app, change).await {
         telemetry::dead(&lease.instance, why);
         return Err(dead(&lease.instance));
     }
@@ -350,7 +350,9 @@ async fn decide(
 /// Makes the next version of a grant of what the vendor answered.
 fn renewed(lease: &Lease, old: &Grant, granted: Granted) -> Decision {
     let scope = granted.tokens.scope.clone().or_else(|| old.tokens.scope.clone());
-    let refresh_expires = granted.tokens.refresh_expires.or(old.tokens.refresh_expires);
+    // One that has been outlived was not the end.
+    let known = old.tokens.refresh_expires.filter(|end| *end > granted.tokens.issued);
+    let refresh_expires = granted.tokens.refresh_expires.or(known);
     let tokens = Tokens { refresh_expires, scope, ..granted.tokens.clone() };
     let generation = lease.instance.generation + 1;
     Decision::Store(Grant { generation, tokens, secrets: old.secrets.clone() }, granted)

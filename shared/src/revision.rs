@@ -112,8 +112,8 @@ fn corrects(element: &Element, revision: &Revision) -> bool {
         .any(|(key, _)| key == configuration::CLIENT_ID || key == configuration::CLIENT_SECRET || tenant(key))
 }
 
-/// The change of what is open, of an instance as it was seen. What may have mended the grant is for the
-/// sweep to look at.
+/// The change of what is open, of an instance as it was seen. What may have mended the grant puts it back on the
+/// sweep's agenda; whether it has, the next refresh finds out.
 fn described(
     element: &Element,
     seen: &Instance,

@@ -24,8 +24,10 @@ const UNFINISHED: Timestamp = 3_600;
 /// A deletion is finished by somebody else after this, in seconds: its own request has ended.
 const UNFORGOTTEN: Timestamp = 60;
 
-/// What failed is tried again after an eighth of the time that is left, in seconds, and within these.
+/// What failed is tried again after an eighth of the time that is left, in seconds, and within these; and after
+/// the end, which is what the vendor has said and not yet proven, ever more seldom.
 const AGAIN: (Timestamp, Timestamp) = (60, 3_600);
+const SELDOM: Timestamp = 86_400;
 
 /// The owner is warned so long before a grant ends at most, in seconds; never more than a quarter of its life.
 const WARNING: Timestamp = 7 * 86_400;
@@ -72,11 +74,18 @@ fn due(catalogue: &Catalogue, instance: &Instance, now: Timestamp) -> Option<Tim
     let refresh = refresh_of(catalogue, instance);
     let wanted = [refresh_at(refresh, instance), warn_at(refresh, instance), end_of_final_token(instance)];
     let wanted = wanted.into_iter().flatten().min()?;
-    let again = (wanted <= now).then(|| {
-        let left = end_at(instance).map_or(Timestamp::MAX, |end| end - now);
-        now + (left / 8).clamp(AGAIN.0, AGAIN.1)
-    });
-    Some(again.unwrap_or(wanted).max(instance.not_before.unwrap_or_default()))
+    let at = if wanted > now { wanted } else { now + again(refresh, instance, now) };
+    Some(at.max(instance.not_before.unwrap_or_default()))
+}
+
+/// Tells after how long a refresh that is wanted and failed is tried again.
+fn again(refresh: Option<&Refresh>, instance: &Instance, now: Timestamp) -> Timestamp {
+    let warm = instance.access_expires.filter(|_| refresh.is_some_and(|refresh| refresh.warm));
+    let ends = warm.into_iter().chain(end_at(instance));
+    match ends.clone().filter(|end| *end > now).min() {
+        Some(end) => ((end - now) / 8).clamp(AGAIN.0, AGAIN.1),
+        None => ends.max().map_or(AGAIN.1, |end| ((now - end) / 8).clamp(AGAIN.1, SELDOM)),
+    }
 }
 
 /// Finds how an instance's vendor refreshes.

@@ -23,7 +23,8 @@ use crate::app::App;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::error::{Error, StoreError};
 use crate::instance::{self, Instance, State};
-use crate::registry::{self, Change, Condition, DUE, Due, Written};
+use crate::oauth::VendorError;
+use crate::registry::{self, Change, Condition, DUE, Due, Key, Written};
 use crate::removal;
 use crate::renewal::{self, Kept};
 use crate::schedule::{self, scheduled};
@@ -34,6 +35,9 @@ const PAGE: usize = 100;
 
 /// A vendor is left alone for the rest of a pass when it has failed so often in a row.
 const DOWN: u32 = 3;
+
+/// After so many seconds a pass begins with the next agenda of each vendor.
+const TURN: Timestamp = 300;
 
 /// A deletion that failed is tried again after this, in seconds.
 const FORGET_AGAIN: Timestamp = 600;
@@ -56,9 +60,9 @@ pub struct Report {
     pub refreshed: u64,
     /// Those whose creation or deletion was finished.
     pub finished: u64,
-    /// Those that live on as they are, and are tried again later.
+    /// Those that could not be: most are tried again later, some have ended.
     pub failed: u64,
-    /// How long the oldest has been due that was not looked at, in seconds; 0 when none is left.
+    /// How long the oldest refresh has been due that was not made, in seconds; 0 when all were.
     pub oldest: Timestamp,
 }
 
@@ -84,8 +88,8 @@ enum Outcome {
     Refreshed,
     /// A creation or deletion was finished.
     Finished,
-    /// It is tried again later.
-    Failed(Error),
+    /// It could not be done. It has been wanted since then, if it is a refresh that is tried again.
+    Failed(Error, Option<Timestamp>),
 }
 
 /// Goes over what is due, as long as `goes_on` says. What is under way then is finished: it takes as long as a
@@ -148,16 +152,27 @@ impl Vendor {
 
     fn told(&self, outcome: &Outcome) {
         match outcome {
+            Outcome::Failed(Error::Vendor(cause), _) if !has_answered(cause) => {
+                self.failures.fetch_add(1, Ordering::SeqCst);
+            }
             // A conflict is a grant that the vendor says is dead.
-            Outcome::Refreshed | Outcome::Failed(Error::Conflict(_)) => {
+            Outcome::Refreshed
+            | Outcome::Finished
+            | Outcome::Failed(Error::Conflict(_) | Error::Vendor(_), _) => {
                 self.answered.store(true, Ordering::SeqCst);
                 self.failures.store(0, Ordering::SeqCst);
             }
-            Outcome::Failed(Error::Vendor(_)) => {
-                self.failures.fetch_add(1, Ordering::SeqCst);
-            }
             _ => {}
         }
+    }
+}
+
+/// Tells whether a failure is about the one grant, and not about the vendor.
+fn has_answered(cause: &VendorError) -> bool {
+    match cause {
+        VendorError::Refused { .. } => true,
+        VendorError::Failed { status } => *status < 500,
+        _ => false,
     }
 }
 
@@ -165,10 +180,12 @@ impl Vendor {
 async fn lane(pass: &Pass<'_>, address: &str, agendas: &[String]) -> Result<(), StoreError> {
     let vendor = Vendor {
         one_address: !address.contains('{'),
-        answered: AtomicBool::new(false),
+        answered: AtomicBool::new(address.contains('{')),
         failures: AtomicU32::new(0),
     };
-    for agenda in agendas {
+    // Whatever does not fit into a pass is begun with in another.
+    let first = usize::try_from(pass.began / TURN).unwrap_or_default() % agendas.len().max(1);
+    for agenda in agendas[first..].iter().chain(&agendas[..first]) {
         let mut last = None;
         loop {
             let page = pass.app.registry.due(agenda, pass.began, last.as_ref(), PAGE).await?;
@@ -199,22 +216,23 @@ impl Pass<'_> {
 
     /// Looks at an item, unless the pass ends or its vendor is down: then it stays due.
     async fn next(&self, vendor: &Vendor, due: Due) {
+        if let Some(pace) = self.pace.as_ref().filter(|_| !vendor.is_down() && (self.goes_on)()) {
+            pace.lock().await.tick().await;
+        }
         if vendor.is_down() || !(self.goes_on)() {
             self.oldest.fetch_min(due.at, Ordering::SeqCst);
             return;
         }
-        if let Some(pace) = &self.pace {
-            pace.lock().await.tick().await;
-        }
         self.looked_at.fetch_add(1, Ordering::SeqCst);
-        let outcome = visit(self.app, &due).await.unwrap_or_else(Outcome::Failed);
+        let outcome = visit(self.app, &due).await.unwrap_or_else(|cause| Outcome::Failed(cause, None));
         vendor.told(&outcome);
         let counter = match outcome {
             Outcome::Idle => return,
             Outcome::Refreshed => &self.refreshed,
             Outcome::Finished => &self.finished,
-            Outcome::Failed(cause) => {
-                tracing::debug!(sort = due.key.sort, ?cause, "it is tried again later");
+            Outcome::Failed(cause, since) => {
+                tell(&due, &cause);
+                self.oldest.fetch_min(since.unwrap_or(Timestamp::MAX), Ordering::SeqCst);
                 &self.failed
             }
         };
@@ -230,6 +248,18 @@ impl Pass<'_> {
             failed: self.failed.load(Ordering::SeqCst),
             oldest: if oldest == Timestamp::MAX { 0 } else { self.began - oldest },
         }
+    }
+}
+
+/// Tells what has failed and was not told by whoever failed.
+fn tell(due: &Due, cause: &Error) {
+    let Key { partition, sort } = &due.key;
+    match cause {
+        Error::Vendor(_) | Error::Conflict(_) | Error::TooOften(_) => {}
+        Error::Store(StoreError::Unavailable(_)) | Error::Unkept(_) => {
+            tracing::warn!(partition, sort, ?cause, "what is due was not done; it is tried again");
+        }
+        _ => tracing::error!(partition, sort, ?cause, "what is due cannot be done"),
     }
 }
 
@@ -256,7 +286,7 @@ async fn finish(
     let Err(error) = finishing.await else { return Ok(Outcome::Finished) };
     let change = Change::when("state", json!(instance.state)).set(DUE, app.clock.now() + FORGET_AGAIN);
     app.registry.update(&instance::key(instance.user, instance.id), change).await?;
-    Ok(Outcome::Failed(error))
+    Ok(Outcome::Failed(error, None))
 }
 
 /// Keeps a living grant alive, or tells that it ends.
@@ -267,8 +297,11 @@ async fn look_after(app: &App, mut instance: Instance) -> Result<Outcome, Error>
     if instance.lease_owner.is_some() || instance.valid && is_due(schedule::refresh_at(refresh, &instance)) {
         outcome = match renewal::keep(app, &instance, Stopwatch::start()).await {
             Ok(Kept::Refreshed) => return Ok(Outcome::Refreshed),
-            Ok(Kept::Busy) | Err(Error::Leased(_)) => return Ok(Outcome::Idle),
-            Ok(Kept::Failed(error)) | Err(error) => Outcome::Failed(error),
+            Ok(Kept::Idle) | Err(Error::Leased(_)) => return Ok(Outcome::Idle),
+            Ok(Kept::Failed(error)) | Err(error) => Outcome::Failed(
+                error,
+                schedule::refresh_at(refresh, &instance).filter(|at| *at <= app.clock.now()),
+            ),
         };
         match instance::find(&*app.registry, instance.user, instance.id).await? {
             Some(found) => instance = found,
@@ -301,7 +334,7 @@ async fn settle(app: &App, instance: &Instance, ended: bool, warned: bool) -> Re
         return Ok(());
     }
     if ended {
-        telemetry::dead(instance, "its token has expired and the vendor gave no refresh token");
+        telemetry::expired(instance);
     }
     if let Some(end) = end.filter(|_| warned) {
         telemetry::expiring(instance, end - app.clock.now());

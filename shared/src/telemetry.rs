@@ -1,7 +1,8 @@
 //! What is told of vendors and of an instance's life: one line an event, with its metrics.
 //!
-//! A field of an event that is named `count.Name`, `milliseconds.Name` or `seconds.Name` is a metric, whose
-//! only dimension is the event's `element`. On AWS a log line carries it (CloudWatch's embedded metric format).
+//! A field of an event that is named `count.Name`, `milliseconds.Name` or `seconds.Name` is a metric; an event
+//! that measures milliseconds is also told for its `element` alone. On AWS a log line carries it (CloudWatch's
+//! embedded metric format).
 
 use std::future::Future;
 
@@ -102,6 +103,11 @@ pub(crate) fn in_doubt(instance: &Instance, what: &str) {
 /// A grant has ended; only a new consent helps.
 pub(crate) fn dead(instance: &Instance, why: &str) {
     tell!(error, GrantDead, instance, why, "a grant is dead");
+}
+
+/// A token has expired that nothing can replace.
+pub(crate) fn expired(instance: &Instance) {
+    tell!(warn, GrantExpired, instance, "a token without a refresh token has expired");
 }
 
 /// A grant ends soon unless it is refreshed or its user consents again.

@@ -213,6 +213,10 @@ async fn main() {
         world.machine.sweep().await;
     }
     let lost = lost(&world, &told).await;
+    assert!(
+        world.deaths > 50 && refreshed > 8 * count && told.count("GrantInDoubt") > 10,
+        "it was a hard year"
+    );
     println!(
         "{count} instances, 365 days, {} s: the sweep refreshed {refreshed}, {} processes died, {} doubts, {lost} grants lost",
         (watch.milliseconds() / 1_000.0).round(),

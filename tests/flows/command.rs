@@ -247,3 +247,17 @@ async fn the_sandboxs_grants_and_real_ones_are_kept_apart() {
     let said = String::from_utf8(live.stderr).unwrap();
     assert!(!live.status.success() && said.contains("leave --live out"), "{said}");
 }
+
+#[tokio::test]
+async fn a_sweep_that_is_under_way_is_finished_when_the_process_ends() {
+    let latency = ["--sandbox-latency", "1500", "--sweep-every", "1"];
+    let mut broker = Broker::start(&latency).await;
+    let made = broker.client.instance("infusionsoftcrm", "Kept").await;
+    let id = made["id"].as_u64().unwrap();
+    broker.is_due(id).await;
+    until(async || broker.stats().await["refreshes"] == 1).await;
+    broker.terminate();
+    assert!(broker.end().await.0.success());
+    let record = broker.registry().get(&valetkey::instance::key(1, id)).await.unwrap().unwrap();
+    assert_eq!((&record["generation"], record.get("lease_owner")), (&json!(2), None));
+}

@@ -88,6 +88,18 @@ fn every_metric_that_is_alarmed_or_shown_is_written() {
 }
 
 #[test]
+fn a_pass_of_the_sweep_ends_before_its_function_and_before_the_next() {
+    let template: serde_norway::Value =
+        serde_norway::from_str(include_str!("../../infra/template.yaml")).unwrap();
+    let function = &template["Resources"]["RefreshFunction"]["Properties"];
+    let timeout = function["Timeout"].as_u64().unwrap();
+    // A request, the longest wait for the pace, and the first calls.
+    assert!(refresh::LASTS.as_secs() + 28 + 5 < timeout && timeout < 300, "{timeout}");
+    let schedule = &function["Events"]["Schedule"]["Properties"]["ScheduleExpression"];
+    assert_eq!(schedule.as_str(), Some("rate(5 minutes)"));
+}
+
+#[test]
 fn the_tables_of_the_tests_are_the_templates() {
     let template: serde_norway::Value =
         serde_norway::from_str(include_str!("../../infra/template.yaml")).unwrap();

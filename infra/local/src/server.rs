@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use valetkey::clock::Stopwatch;
 use valetkey::error::Error;
 use valetkey::http::{self, LONGEST_BODY};
 
@@ -92,8 +93,15 @@ pub(crate) async fn serve(
 /// Sweeps again and again, in the place of the schedule on AWS.
 async fn keep_sweeping(broker: Arc<Broker>, every: Duration, stopping: CancellationToken) {
     loop {
-        if let Err(error) = broker.sweep(&|| !stopping.is_cancelled()).await {
-            tracing::error!(%error, "the sweep failed; it is tried again");
+        let (broker, cancelled) = (Arc::clone(&broker), stopping.clone());
+        let pass = tokio::spawn(async move {
+            let watch = Stopwatch::start();
+            broker.sweep(&|| !cancelled.is_cancelled() && watch.is_before(refresh::LASTS)).await
+        });
+        match pass.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the sweep failed; it is tried again"),
+            Err(error) => tracing::error!(%error, "the sweep panicked; it is tried again"),
         }
         tokio::select! {
             () = tokio::time::sleep(every) => {}

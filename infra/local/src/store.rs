@@ -44,6 +44,12 @@ const SCHEMA: [&str; 3] = [
     ALTER TABLE items ADD COLUMN agenda TEXT AS (json_extract(attributes, '$.agenda'));
     ALTER TABLE items ADD COLUMN due INTEGER AS (json_extract(attributes, '$.due'));
     CREATE INDEX items_by_agenda ON items (agenda, due) WHERE due IS NOT NULL;
+    -- Whoever was there before is looked at once, and then has a time of its own.
+    UPDATE items SET attributes = json_set(
+        attributes,
+        '$.agenda', json_extract(attributes, '$.element') || '#' || json_extract(attributes, '$.id') % 4,
+        '$.due', unixepoch()
+    ) WHERE sort GLOB 'instance#*';
     ",
     "
     ALTER TABLE secrets ADD COLUMN number INTEGER NOT NULL DEFAULT 0;

@@ -69,6 +69,8 @@ pub fn tokens(raw: &Raw, oauth2: &OAuth2, now: Timestamp) -> Result<Granted, Ven
             .refresh_expires_in
             .as_ref()
             .and_then(|name| seconds(members.get(name.as_str())))
+            // Some say 0 of one that does not expire.
+            .filter(|seconds| *seconds > 0)
             .map(|seconds| now + seconds),
         scope: scope(members.get("scope").or_else(|| members.get("scopes"))),
     };

@@ -76,8 +76,10 @@ fn metrics(fields: Map<String, Value>, namespace: &str, now: i64) -> Map<String,
         }
     }
     if !found.is_empty() {
-        // All of an element's, and all together.
-        let dimensions = if line.contains_key("element") { json!([["element"], []]) } else { json!([[]]) };
+        // What a vendor takes differs; the rest is one metric for all, since each costs.
+        let measured = found.iter().any(|metric| metric["Unit"] == "Milliseconds");
+        let each = measured && line.contains_key("element");
+        let dimensions = if each { json!([["element"], []]) } else { json!([[]]) };
         let directive = json!({"Namespace": namespace, "Dimensions": dimensions, "Metrics": found});
         line.insert("_aws".into(), json!({"Timestamp": now, "CloudWatchMetrics": [directive]}));
     }
@@ -173,7 +175,7 @@ mod tests {
     fn metrics_are_declared_as_cloudwatch_reads_them() {
         let lines = lines(|| {
             tracing::info!(element = "e", milliseconds.Vendor = 1.5, count.VendorFailed = 1, "asked");
-            tracing::info!(count.GrantLost = 1, "lost");
+            tracing::info!(element = "e", count.GrantLost = 1, "lost");
         });
         let declared = &lines[0]["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(declared["Dimensions"], json!([["element"], []]));
