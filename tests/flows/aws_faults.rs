@@ -104,7 +104,7 @@ async fn a_vault_that_denies_loses_the_grant_aloud_and_revokes_it() {
     assert!(answer["message"].as_str().unwrap().contains("consent again"), "{answer}");
     assert_eq!((broker.stats().await["revocations"].clone(), visible(&broker).await), (1.into(), 1));
     let log = std::fs::read_to_string(broker.log_path()).unwrap();
-    assert!(log.contains("a grant is lost") && log.contains(DENIED), "{log}");
+    assert!(log.contains("a new grant is not kept yet") && log.contains(DENIED), "{log}");
 }
 
 #[tokio::test]
