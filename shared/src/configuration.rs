@@ -35,6 +35,13 @@ const TOKENS: [&str; 2] = [ACCESS_TOKEN, REFRESH_TOKEN];
 /// Configuration as a client sends it.
 pub type Given = BTreeMap<String, Option<String>>;
 
+/// Tells what of a configuration is new or other than before.
+#[cfg(feature = "send")]
+pub(crate) fn changed(before: &Given, mut after: Given) -> Given {
+    after.retain(|key, value| before.get(key) != Some(value));
+    after
+}
+
 /// Configuration with its secrets taken out.
 #[derive(Debug)]
 pub struct Split {

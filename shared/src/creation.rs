@@ -94,10 +94,11 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) 
         state: State::Live,
         version: pending.lease_owner.clone(),
         generation: 1,
-        configuration: redeem::told(split.open, &granted, &told),
+        configuration: redeem::told(split.open.clone(), &granted, &told),
         ..pending
     };
-    let grant = Grant { generation: 1, tokens: granted.tokens, secrets: split.secrets };
+    let open = configuration::changed(&split.open, live.configuration.clone());
+    let grant = Grant { generation: 1, tokens: granted.tokens, secrets: split.secrets, open };
     let ours = proof.makes_a_new_grant(&grant.tokens);
     store(app, &live, &grant, ours, watch).await?;
     commit(app, live, &grant.tokens, watch).await
@@ -160,7 +161,8 @@ async fn store(app: &App, live: &Instance, grant: &Grant, ours: bool, watch: Sto
 /// what is in the vault is all that is left of the grant.
 pub(crate) async fn adopt(app: &App, pending: Instance, grant: &Grant) -> Result<Instance, Error> {
     let (version, state) = (pending.lease_owner.clone(), State::Live);
-    let live = Instance { state, version, generation: grant.generation, ..pending };
+    let mut live = Instance { state, version, generation: grant.generation, ..pending };
+    live.configuration.extend(grant.open.clone());
     commit(app, live, &grant.tokens, Stopwatch::start()).await
 }
 

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::clock::Timestamp;
+use crate::configuration::Given;
 
 /// The tokens that a vendor answered with (RFC 6749 section 5.1).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,6 +40,10 @@ pub struct Grant {
     /// The configuration values that are masked in answers: the client's key and secret among them.
     #[serde(serialize_with = "expose_map")]
     pub secrets: BTreeMap<String, SecretString>,
+    /// The open configuration that came with this version, such as the tenant: the record has it too, unless its
+    /// writer died before it could say so.
+    #[serde(default, skip_serializing_if = "Given::is_empty")]
+    pub open: Given,
 }
 
 impl Grant {
@@ -92,6 +97,7 @@ mod tests {
                 scope: None,
             },
             secrets: BTreeMap::from([("oauth.api.secret".into(), "planted-secret".to_owned().into())]),
+            open: Given::new(),
         };
         let back = Grant::from_text(&grant.to_text().unwrap()).unwrap();
         assert_eq!(back.generation, 3);

@@ -5,10 +5,13 @@
 //! owner id. A lease is never taken from a holder that may live: it lasts as long as a request, and is dead
 //! five minutes later, since clocks differ.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::app::App;
 use crate::clock::{Stopwatch, Timestamp};
+use crate::configuration::Given;
 use crate::error::{Error, StoreError};
 use crate::grant::Grant;
 use crate::instance::{self, Instance, State};
@@ -49,6 +52,8 @@ pub(crate) struct Lease {
     pub(crate) instance: Instance,
     /// What the record must be told of a predecessor's version that is now the current one.
     base: Option<Change>,
+    /// The configuration that came with that version.
+    open: Given,
 }
 
 /// Takes the lease of an instance. One that is held answers 409; one whose holder has certainly ended is
@@ -72,7 +77,7 @@ pub(crate) async fn take(app: &App, instance: &Instance) -> Result<Lease, Error>
         (_, until) => return Err(leased(until, now)),
     };
     let key = instance::key(instance.user, instance.id);
-    let mut lease = Lease { owner, instance: instance.clone(), base: None };
+    let mut lease = Lease { owner, instance: instance.clone(), base: None, open: Given::new() };
     let taken = match app.registry.update(&key, change).await {
         Ok(taken) => taken,
         Err(error) => {
@@ -155,6 +160,8 @@ impl Lease {
         let base = Change::default().set("generation", grant.generation).set("version", version.clone());
         self.instance.generation = grant.generation;
         self.instance.version = Some(version);
+        self.instance.configuration.extend(grant.open.clone());
+        self.open.extend(grant.open.clone());
         // A change of the configuration alone keeps the tokens, and what is known of them.
         self.base = if self.instance.access_issued == Some(grant.tokens.issued) {
             Some(base)
@@ -199,6 +206,12 @@ impl Lease {
                 .and(Condition::Absent("predecessors"))
                 .and(Condition::Equals("generation", seen.generation.into())),
         };
+        let change = if self.open.is_empty() || change.set.contains_key("configuration") {
+            change
+        } else {
+            let configuration = seen.configuration.iter().chain(&self.open).collect::<BTreeMap<_, _>>();
+            instance::edited(change.set("configuration", json!(configuration)), seen)
+        };
         let was_in_doubt = seen.in_doubt.is_some() && !change.remove.contains(&"in_doubt");
         let is_in_doubt = was_in_doubt || change.set.contains_key("in_doubt");
         let change = if is_in_doubt { change } else { change.remove("predecessors") };
@@ -221,6 +234,7 @@ impl Lease {
         for _ in 0..ATTEMPTS {
             let written = if self.base.is_some() { 2 } else { 1 };
             let aged = seen.versions_until.unwrap_or_default().max(app.clock.now()) + written * VERSION_AGES;
+            seen.configuration.extend(self.open.clone());
             let change = change(&seen)?;
             let committed: Vec<_> =
                 seen.committed.iter().rev().take(REMEMBERED).rev().chain([&self.owner]).collect();

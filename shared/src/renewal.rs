@@ -12,7 +12,7 @@
 //!    one further attempt is made, and its verdict counts.
 //! 5. The answer is stored under the lease owner's id, and then the record names it.
 //!
-//! Nobody need ask: [`keep`] goes the same way when a grant would end unused, or to end a doubt.
+//! Nobody need ask: `keep` goes the same way when a grant would end unused, or to end a doubt.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -355,7 +355,9 @@ fn renewed(lease: &Lease, old: &Grant, granted: Granted) -> Decision {
     let refresh_expires = granted.tokens.refresh_expires.or(known);
     let tokens = Tokens { refresh_expires, scope, ..granted.tokens.clone() };
     let generation = lease.instance.generation + 1;
-    Decision::Store(Grant { generation, tokens, secrets: old.secrets.clone() }, granted)
+    let before = &lease.instance.configuration;
+    let open = configuration::changed(before, redeem::told(before.clone(), &granted, &BTreeMap::new()));
+    Decision::Store(Grant { generation, tokens, secrets: old.secrets.clone(), open }, granted)
 }
 
 /// Sorts a vendor's refusal or failure by what it means for the grant.

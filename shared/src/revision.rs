@@ -219,5 +219,11 @@ async fn next(
         None => None,
     };
     let tokens = granted.as_ref().map_or(old.tokens, |granted| granted.tokens.clone());
-    Ok((Grant { generation: instance.generation + 1, tokens, secrets: split.secrets }, granted))
+    let open = match &granted {
+        Some(granted) => redeem::told(split.open, granted, &revision.told),
+        None => split.open,
+    };
+    let open = configuration::changed(&instance.configuration, open);
+    let generation = instance.generation + 1;
+    Ok((Grant { generation, tokens, secrets: split.secrets, open }, granted))
 }

@@ -236,3 +236,32 @@ async fn a_holder_that_wakes_late_says_so_and_what_it_stored_is_found_when_no_ot
         assert_eq!(found(&machine).await.lease_owner, None);
     }
 }
+
+#[tokio::test]
+async fn a_new_consent_that_died_half_way_brings_its_configuration_along() {
+    const ELSEWHERE: &str = "https://app.example.com/another";
+    let callback = |instance: &Instance| instance.configuration["oauth.callback.url"].clone();
+    let (machine, plan) = (Machine::new().await, Plan::new(REVISION, Some(Fault::DeathBefore)));
+    let made = create(&machine.sound()).await.unwrap();
+    machine.pass(1);
+    machine.vendor.answers("200 OK", "", SECOND);
+    let app = machine.planned(&plan);
+    let configuration = BTreeMap::from([("oauth.callback.url".to_owned(), Some(ELSEWHERE.to_owned()))]);
+    let revision = Revision {
+        proof: Some(Proof::Code("code".to_owned().into(), None)),
+        configuration: Some(configuration),
+        ..Revision::default()
+    };
+    plan.dies_in(revise(&app, made.clone(), &revision, Stopwatch::start())).await;
+    assert_eq!(callback(&found(&machine).await), callback(&made));
+    // Somebody renames it meanwhile, which needs no lease.
+    let rename = Revision { name: Some("Renamed".into()), ..Revision::default() };
+    revise(&machine.sound(), found(&machine).await, &rename, Stopwatch::start()).await.unwrap();
+    machine.pass(LEASE_IS_DEAD);
+    machine.sweep().await;
+    let now = found(&machine).await;
+    assert_eq!(
+        (callback(&now).as_deref(), now.name.as_str(), now.lease_owner),
+        (Some(ELSEWHERE), "Renamed", None)
+    );
+}
