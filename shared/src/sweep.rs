@@ -9,14 +9,14 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream;
 use serde_json::json;
-use tokio::sync::Mutex;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::app::App;
@@ -71,13 +71,9 @@ struct Pass<'a> {
     app: &'a App,
     limits: &'a Limits,
     goes_on: &'a (dyn Fn() -> bool + Sync),
-    pace: Option<Mutex<Interval>>,
+    pace: Option<tokio::sync::Mutex<Interval>>,
     began: Timestamp,
-    looked_at: AtomicU64,
-    refreshed: AtomicU64,
-    finished: AtomicU64,
-    failed: AtomicU64,
-    oldest: AtomicI64,
+    report: Mutex<Report>,
 }
 
 /// What became of an instance that was looked at.
@@ -103,17 +99,13 @@ pub async fn sweep(
         app,
         limits,
         goes_on,
-        pace: limits.per_second.map(|per_second| Mutex::new(pace(per_second))),
+        pace: limits.per_second.map(|per_second| tokio::sync::Mutex::new(pace(per_second))),
         began: app.clock.now(),
-        looked_at: AtomicU64::new(0),
-        refreshed: AtomicU64::new(0),
-        finished: AtomicU64::new(0),
-        failed: AtomicU64::new(0),
-        oldest: AtomicI64::new(Timestamp::MAX),
+        report: Mutex::default(),
     };
     let lanes = lanes(app);
     let swept = join_all(lanes.iter().map(|(vendor, agendas)| lane(&pass, vendor, agendas))).await;
-    let report = pass.report();
+    let report = pass.report.into_inner().unwrap_or_else(PoisonError::into_inner);
     telemetry::swept(&report);
     swept.into_iter().collect::<Result<Vec<()>, _>>()?;
     Ok(report)
@@ -220,34 +212,28 @@ impl Pass<'_> {
             pace.lock().await.tick().await;
         }
         if vendor.is_down() || !(self.goes_on)() {
-            self.oldest.fetch_min(due.at, Ordering::SeqCst);
+            self.note(|report| report.oldest = report.oldest.max(self.began - due.at));
             return;
         }
-        self.looked_at.fetch_add(1, Ordering::SeqCst);
         let outcome = visit(self.app, &due).await.unwrap_or_else(|cause| Outcome::Failed(cause, None));
         vendor.told(&outcome);
-        let counter = match outcome {
-            Outcome::Idle => return,
-            Outcome::Refreshed => &self.refreshed,
-            Outcome::Finished => &self.finished,
-            Outcome::Failed(cause, since) => {
-                tell(&due, &cause);
-                self.oldest.fetch_min(since.unwrap_or(Timestamp::MAX), Ordering::SeqCst);
-                &self.failed
+        self.note(|report| {
+            report.looked_at += 1;
+            match outcome {
+                Outcome::Idle => {}
+                Outcome::Refreshed => report.refreshed += 1,
+                Outcome::Finished => report.finished += 1,
+                Outcome::Failed(cause, since) => {
+                    tell(&due, &cause);
+                    report.failed += 1;
+                    report.oldest = report.oldest.max(since.map_or(0, |since| self.began - since));
+                }
             }
-        };
-        counter.fetch_add(1, Ordering::SeqCst);
+        });
     }
 
-    fn report(&self) -> Report {
-        let oldest = self.oldest.load(Ordering::SeqCst);
-        Report {
-            looked_at: self.looked_at.load(Ordering::SeqCst),
-            refreshed: self.refreshed.load(Ordering::SeqCst),
-            finished: self.finished.load(Ordering::SeqCst),
-            failed: self.failed.load(Ordering::SeqCst),
-            oldest: if oldest == Timestamp::MAX { 0 } else { self.began - oldest },
-        }
+    fn note(&self, what: impl FnOnce(&mut Report)) {
+        what(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
