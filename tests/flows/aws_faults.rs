@@ -143,3 +143,22 @@ async fn a_function_that_dies_in_the_middle_shows_nothing_half() {
         assert_eq!(visible(&broker).await, 1, "{action}");
     }
 }
+
+#[tokio::test]
+async fn a_refresh_rides_out_a_vault_that_is_throttled_ten_times_after_the_vendor_answered() {
+    for (action, fault) in [
+        ("secretsmanager:PutSecretValue", Fault::Fails(400, THROTTLED, 10)),
+        ("secretsmanager:PutSecretValue", Fault::LosesReply(1)),
+        ("dynamodb:UpdateItem", Fault::LosesReply(1)),
+    ] {
+        let broker = Broker::start(&[]).await;
+        broker.client.instance("infusionsoftcrm", "Refreshed").await;
+        broker.fail("instances", action, fault.clone());
+        let again = broker.client.call(Method::PUT, "/instances/1?reAuthenticate=true");
+        let (status, answer) = outcome(again).await;
+        assert_eq!(status, 200, "{action} {fault:?}: {answer}");
+        let access = broker.client.access_token(&1.into()).await;
+        assert_eq!(broker.client.userinfo(&access).await, 200);
+        assert_eq!(broker.stats().await["refreshes"], 1, "{action}: one refresh");
+    }
+}

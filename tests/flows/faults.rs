@@ -17,6 +17,7 @@ use valetkey::clock::Stopwatch;
 use valetkey::error::Error;
 use valetkey::instance::{self, Instance};
 use valetkey::redeem::Proof;
+use valetkey::removal;
 use valetkey::renewal::{self, Ask};
 use valetkey::revision::{Revision, revise};
 use valetkey::sweep::sweep;
@@ -252,5 +253,92 @@ async fn any_trouble_with_the_vendors_answer() {
                 check(caller, habit, strike, 0, &scenario(caller, habit, strike, 0).await);
             }
         }
+    }
+}
+
+/// What somebody else does while a refresh is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meanwhile {
+    Delete,
+    Rekey,
+    Consent,
+    Sweep,
+}
+
+/// Deletes the instance, or does what a caller of that kind does.
+async fn disturb(machine: &Machine, meanwhile: Meanwhile) -> Result<(), Error> {
+    let (app, instance) = (machine.sound(), found(machine).await);
+    match meanwhile {
+        Meanwhile::Delete => removal::remove(&app, &instance).await,
+        Meanwhile::Rekey => act(&app, Caller::Rekey, instance).await,
+        Meanwhile::Consent => act(&app, Caller::Consent, instance).await,
+        Meanwhile::Sweep => act(&app, Caller::Sweep, instance).await,
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_done_while_a_refresh_is_under_way_loses_no_grant_and_leaves_none() {
+    for habit in [Habit::Strict, Habit::Silent] {
+        for meanwhile in [Meanwhile::Delete, Meanwhile::Rekey, Meanwhile::Consent, Meanwhile::Sweep] {
+            for turn in 1..=4 {
+                for fault in [Fault::DeathBefore, Fault::DeathAfter] {
+                    let machine = Machine::with("warm = true").await;
+                    let family = Family::new(habit);
+                    let books = family.clone();
+                    machine.vendor.answers_by(move |request| books.answer(request));
+                    create(&machine.sound()).await.unwrap();
+                    machine.pass(LIFETIME + 1);
+                    let plan = Plan::everywhere(turn, Some(fault));
+                    let (app, instance) = (machine.planned(&plan), found(&machine).await);
+                    let refreshing = tokio::spawn(async move { act(&app, Caller::OnDemand, instance).await });
+                    plan.died().await;
+                    let disturbed = disturb(&machine, meanwhile).await;
+                    plan.wake();
+                    let refreshed = refreshing.await.unwrap();
+                    let context =
+                        format!("{habit:?} {meanwhile:?} {turn} {fault:?}: {disturbed:?} {refreshed:?}");
+                    assert_eq!(family.reused(), 0, "{context}: no spent token is sent");
+                    if meanwhile == Meanwhile::Delete {
+                        assert!(machine.record().await.is_none(), "{context}: gone");
+                        assert!(!family.takes("access-0-1"), "{context}: and revoked");
+                        continue;
+                    }
+                    let last = token(&machine, &machine.sound()).await.unwrap();
+                    assert!(family.takes(&last), "{context}: {last}");
+                    let grant = machine.sound().grant(&found(&machine).await).await.unwrap().unwrap();
+                    let rekeyed = grant.secret("oauth.api.key") == Some("another");
+                    assert_eq!(rekeyed, meanwhile == Meanwhile::Rekey && disturbed.is_ok(), "{context}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn callers_sweeps_and_a_new_consent_at_once_make_one_chain() {
+    let machine = Machine::with("warm = true").await;
+    let family = Family::new(Habit::Strict);
+    let books = family.clone();
+    machine.vendor.answers_by(move |request| books.answer(request));
+    create(&machine.sound()).await.unwrap();
+    for round in 0..10 {
+        machine.pass(LIFETIME + 1);
+        let instance = found(&machine).await;
+        let apps: Vec<_> = (0..20).map(|_| machine.sound()).collect();
+        let racers = apps.iter().zip(0..).map(|(app, number)| {
+            let caller = match number {
+                0 => Caller::Consent,
+                1 | 2 => Caller::Sweep,
+                _ => Caller::OnDemand,
+            };
+            act(app, caller, instance.clone())
+        });
+        let outcomes = futures_util::future::join_all(racers).await;
+        for outcome in outcomes {
+            let refused = outcome.as_ref().err().map(|error| error.status().as_u16());
+            assert!(refused.is_none_or(|status| status == 409), "round {round}: {outcome:?}");
+        }
+        let last = token(&machine, &machine.sound()).await.unwrap();
+        assert!(family.takes(&last) && family.reused() == 0, "round {round}: {last}");
     }
 }
