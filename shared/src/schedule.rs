@@ -147,3 +147,80 @@ pub(crate) fn warn_at(refresh: Option<&Refresh>, instance: &Instance) -> Option<
 pub(crate) fn end_of_final_token(instance: &Instance) -> Option<Timestamp> {
     instance.access_expires.filter(|_| !instance.refreshable)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    const LIFE: Timestamp = 3_888_000;
+
+    /// A living instance of Keap's with these attributes.
+    fn instance(attributes: Value) -> Instance {
+        let mut record: Map<String, Value> = serde_json::from_value(json!({
+            "id": 6, "user": 1, "state": "live", "element": "infusionsoftcrm", "element_id": 191, "name": "n",
+            "tags": [], "configuration": {}, "created": 0, "valid": true, "disabled": false, "salt": "s",
+            "token_key": 0, "secret": "8000", "generation": 1, "refreshable": true,
+        }))
+        .unwrap();
+        record.extend(attributes.as_object().unwrap().clone());
+        serde_json::from_value(Value::Object(record)).unwrap()
+    }
+
+    fn due_of(attributes: Value, now: Timestamp) -> Option<Timestamp> {
+        due(&Catalogue::built_in(), &instance(attributes), now)
+    }
+
+    #[test]
+    fn unused_grants_of_one_day_are_refreshed_over_days_about_half_way() {
+        for (secret, at) in [("0000", LIFE / 2), ("ffff", LIFE * 4 / 10)] {
+            let fresh = json!({"secret": secret, "access_issued": 0, "access_expires": 86_400, "refresh_expires": LIFE});
+            assert_eq!(due_of(fresh, 10), Some(at), "{secret}");
+        }
+    }
+
+    #[test]
+    fn what_comes_first_counts_and_nothing_is_due_in_the_past() {
+        let expires = json!({"access_issued": 0, "access_expires": 3_600});
+        for (attributes, now, expected) in [
+            (json!({"state": "pending", "created": 5}), 10, Some(3_605)),
+            (json!({"state": "deleting"}), 10, Some(70)),
+            (json!({"lease_owner": "x", "lease_until": 28}), 10, Some(329)),
+            (json!({"valid": false, "refresh_expires": LIFE}), 10, None),
+            (json!({"refreshable": false}), 10, None),
+            // Unused, and nothing is known of its end.
+            (expires.clone(), 10, None),
+            // A doubt ends with the token, and not before the request can have ended.
+            (json!({"access_expires": 3_600, "in_doubt": 5}), 10, Some(3_600)),
+            (json!({"access_expires": 100, "in_doubt": 90}), 10, Some(450)),
+            // It failed: an eighth of what is left, an hour at most; and then ever more seldom.
+            (json!({"access_issued": 0, "refresh_expires": LIFE}), LIFE - 16_000, Some(LIFE - 14_000)),
+            (
+                json!({"access_issued": 0, "refresh_expires": LIFE}),
+                LIFE * 6 / 10,
+                Some(LIFE * 6 / 10 + 3_600),
+            ),
+            (json!({"access_issued": 0, "refresh_expires": LIFE}), LIFE + 80_000, Some(LIFE + 90_000)),
+            (json!({"access_issued": 0, "refresh_expires": LIFE}), 3 * LIFE, Some(3 * LIFE + 86_400)),
+            // The vendor asked to be left alone for longer.
+            (json!({"access_issued": 0, "refresh_expires": 100, "not_before": 9_000}), 95, Some(9_000)),
+            // Nothing can replace it: first a warning, then the end.
+            (json!({"refreshable": false, "access_issued": 0, "access_expires": 4_000}), 10, Some(3_000)),
+            (
+                json!({"refreshable": false, "access_issued": 0, "access_expires": 4_000, "warned": 4_000}),
+                10,
+                Some(4_000),
+            ),
+        ] {
+            assert_eq!(due_of(attributes.clone(), now), expected, "{attributes} at {now}");
+        }
+    }
+
+    #[test]
+    fn an_element_has_a_few_agendas_and_an_instance_one_of_them() {
+        let names: Vec<_> = agendas("google").collect();
+        assert_eq!(names, ["google#0", "google#1", "google#2", "google#3"]);
+        assert_eq!(agenda("google", 1_000_006), "google#2");
+    }
+}
