@@ -98,9 +98,9 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) 
         ..pending
     };
     let open = configuration::changed(&split.open, live.configuration.clone());
-    let grant = Grant { generation: 1, tokens: granted.tokens, secrets: split.secrets, open };
-    let ours = proof.makes_a_new_grant(&grant.tokens);
-    store(app, &live, &grant, ours, watch).await?;
+    let ours = proof.makes_a_new_grant(&granted.tokens);
+    let grant = Grant { generation: 1, tokens: granted.tokens, secrets: split.secrets, open, ours };
+    store(app, &live, &grant, watch).await?;
     commit(app, live, &grant.tokens, watch).await
 }
 
@@ -136,9 +136,9 @@ async fn give_up(app: &App, pending: &Instance, error: Error) -> Error {
     error
 }
 
-/// Puts the grant into the vault. When that cannot be done and the grant is `ours`, it is revoked, as far as
+/// Puts the grant into the vault. When that cannot be done and the grant is ours, it is revoked, as far as
 /// it can be: nobody could ever use or end it.
-async fn store(app: &App, live: &Instance, grant: &Grant, ours: bool, watch: Stopwatch) -> Result<(), Error> {
+async fn store(app: &App, live: &Instance, grant: &Grant, watch: Stopwatch) -> Result<(), Error> {
     let text = grant.to_text().map_err(|error| Error::Internal(error.to_string()))?;
     let version = live.version.as_deref().unwrap_or_default();
     let stored = insist(watch, STORE_BY, || async {
@@ -151,7 +151,9 @@ async fn store(app: &App, live: &Instance, grant: &Grant, ours: bool, watch: Sto
     let Err(cause) = stored.await else { return Ok(()) };
     let error = Error::Unkept(cause);
     telemetry::unkept(live, &error);
-    if ours && let Err(cause) = removal::revoke_grant(app, live, grant).await {
+    if grant.ours
+        && let Err(cause) = removal::revoke_grant(app, live, grant).await
+    {
         telemetry::unrevoked(live, &cause);
     }
     Err(error)

@@ -44,6 +44,10 @@ pub struct Grant {
     /// writer died before it could say so.
     #[serde(default, skip_serializing_if = "Given::is_empty")]
     pub open: Given,
+    /// Whether the vendor has made it anew, so that nobody else has its refresh token: not so of one that was
+    /// brought along and kept its own.
+    #[serde(default)]
+    pub ours: bool,
 }
 
 impl Grant {
@@ -98,6 +102,7 @@ mod tests {
             },
             secrets: BTreeMap::from([("oauth.api.secret".into(), "planted-secret".to_owned().into())]),
             open: Given::new(),
+            ours: true,
         };
         let back = Grant::from_text(&grant.to_text().unwrap()).unwrap();
         assert_eq!(back.generation, 3);

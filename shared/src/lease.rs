@@ -18,7 +18,7 @@ use crate::instance::{self, Instance, State};
 use crate::patience::{COMMIT_BY, STORE_BY, insist};
 use crate::random;
 use crate::registry::{self, Change, Condition, DUE, Item, Written};
-use crate::schedule::scheduled;
+use crate::schedule::{refresh_of, scheduled};
 use crate::telemetry;
 use crate::vault::PutError;
 
@@ -28,7 +28,7 @@ const LASTS: Timestamp = 28;
 /// How much the clocks of two processes may differ, in seconds.
 pub(crate) const SKEW: Timestamp = 300;
 
-/// How often a commit is made again because the configuration has changed meanwhile.
+/// How often a lease is given back again because the configuration has changed meanwhile.
 const ATTEMPTS: usize = 5;
 
 /// How many versions before the current one a record names.
@@ -94,6 +94,7 @@ pub(crate) async fn take(app: &App, instance: &Instance) -> Result<Lease, Error>
         lease.abandon(app).await;
         return Err(error);
     }
+    lease.end_false_doubt(app, instance);
     if instance.valid && instance.lease_owner.is_some() && lease.instance.in_doubt.is_some() {
         telemetry::in_doubt(&lease.instance, "a holder of the lease died and has stored nothing");
     }
@@ -126,6 +127,17 @@ fn is_live(item: &Item) -> bool {
 }
 
 impl Lease {
+    /// Ends a doubt that a takeover has written down and that is none: the dead holder has stored its version, or
+    /// there is nothing that it could have asked the vendor for.
+    fn end_false_doubt(&mut self, app: &App, seen: &Instance) {
+        let stored = self.instance.version.is_some() && self.instance.version == seen.lease_owner;
+        let asks = self.instance.refreshable && refresh_of(&app.catalogue, &self.instance).is_some();
+        if !asks || stored && seen.in_doubt.is_none() && seen.predecessors.is_empty() {
+            self.instance.in_doubt = None;
+            self.base = Some(self.base().remove("in_doubt"));
+        }
+    }
+
     /// Makes the newest version that a predecessor has stored the current one.
     pub(crate) async fn roll(&mut self, app: &App) -> Result<(), Error> {
         if self.instance.predecessors.is_empty() {
@@ -141,7 +153,14 @@ impl Lease {
     /// Gives the grant that the next one is made of. The vault knows best which that is: a table that was put back
     /// from a backup names one whose refresh token is spent.
     pub(crate) async fn grant(&mut self, app: &App) -> Result<Option<Grant>, StoreError> {
-        let latest = app.latest_grant(&self.instance).await?;
+        let latest = match app.latest_grant(&self.instance).await {
+            // What nobody has named need not be readable.
+            Err(StoreError::Damaged(cause)) => {
+                tracing::error!(instance = self.instance.id, cause, "the newest version cannot be read");
+                None
+            }
+            latest => latest?,
+        };
         if let Some((version, grant)) = latest {
             if self.instance.version.as_ref() == Some(&version) {
                 return Ok(Some(grant));
@@ -157,7 +176,7 @@ impl Lease {
     /// Makes a stored version the current one.
     fn adopt(&mut self, version: String, grant: &Grant) {
         let is_last = self.instance.predecessors.last() == Some(&version);
-        let base = Change::default().set("generation", grant.generation).set("version", version.clone());
+        let base = self.base().set("generation", grant.generation).set("version", version.clone());
         self.instance.generation = grant.generation;
         self.instance.version = Some(version);
         self.instance.configuration.extend(grant.open.clone());
@@ -228,10 +247,14 @@ impl Lease {
         change: impl Fn(&Instance) -> Result<Change, Error>,
         watch: Stopwatch,
     ) -> Result<Instance, Error> {
+        let mut grant = grant.clone();
+        // What an adopted version brought along is not in the record yet.
+        grant.open = self.open.clone().into_iter().chain(grant.open).collect();
+        let grant = &grant;
         self.store(app, grant, watch).await?;
         let key = instance::key(self.instance.user, self.instance.id);
         let mut seen = self.instance.clone();
-        for _ in 0..ATTEMPTS {
+        loop {
             let written = if self.base.is_some() { 2 } else { 1 };
             let aged = seen.versions_until.unwrap_or_default().max(app.clock.now()) + written * VERSION_AGES;
             seen.configuration.extend(self.open.clone());
@@ -256,11 +279,11 @@ impl Lease {
             }
             let others = seen.lease_owner.as_ref().is_some_and(|holder| *holder != self.owner);
             let looked_for = seen.lease_owner.is_none() && !seen.predecessors.is_empty();
-            if others || looked_for || seen.generation >= grant.generation {
-                break;
+            if others || looked_for || seen.generation >= grant.generation || !watch.is_before(COMMIT_BY) {
+                let lost = "the lease was lost before the version was named";
+                return Err(StoreError::Unavailable(lost.into()).into());
             }
         }
-        Err(StoreError::Unavailable("the lease was lost before the version was named".into()).into())
     }
 
     async fn store(&self, app: &App, grant: &Grant, watch: Stopwatch) -> Result<(), Error> {
@@ -302,13 +325,18 @@ impl Lease {
     }
 
     async fn close_as_seen(&self, app: &App, change: Change, seen: &Instance) -> Closed {
+        let wrote = change.set.clone();
         let change = instance::unedited(self.ending(app, self.base().with(change), seen), seen);
         match app.registry.update(&instance::key(seen.user, seen.id), change).await {
             Ok(Written::Refused(Some(found))) if found.get("lease_owner") == Some(&json!(self.owner)) => {
                 registry::from_item(found).map_or(Closed::Gone, |found| Closed::Edited(Box::new(found)))
             }
-            // A reply that was lost leaves no lease of ours.
-            Ok(Written::Refused(Some(found))) if is_live(&found) => Closed::Done,
+            // A reply that was lost leaves what was written.
+            Ok(Written::Refused(Some(found)))
+                if wrote.iter().all(|(name, value)| found.get(*name) == Some(value)) =>
+            {
+                Closed::Done
+            }
             Ok(Written::Refused(_)) => Closed::Gone,
             Ok(Written::Done(_)) => Closed::Done,
             Err(failure) => {

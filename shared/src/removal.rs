@@ -9,7 +9,6 @@ use serde_json::json;
 use crate::app::App;
 use crate::configuration;
 use crate::creation;
-use crate::element::Rotation;
 use crate::error::Error;
 use crate::grant::Grant;
 use crate::instance::{self, Instance, State};
@@ -18,7 +17,7 @@ use crate::oauth::endpoint;
 use crate::oauth::revoke::revoke;
 use crate::random;
 use crate::registry::{self, Change, Condition, Written};
-use crate::schedule::{self, scheduled};
+use crate::schedule::scheduled;
 use crate::telemetry::{self, asked};
 
 /// How often the mark is tried, when the lease changes hands meanwhile.
@@ -40,11 +39,7 @@ pub async fn remove(app: &App, instance: &Instance) -> Result<(), Error> {
 pub(crate) async fn undo(app: &App, pending: &Instance) -> Result<(), Error> {
     let (owner, predecessors) = (random::id(), pending.lease_owner.iter().cloned().collect());
     let left = lease::newest(app, &Instance { predecessors, ..pending.clone() }).await?;
-    let rotates = schedule::refresh_of(&app.catalogue, pending)
-        .is_some_and(|refresh| pending.imported && refresh.rotation != Rotation::Never);
-    if let Some((_, grant)) =
-        left.as_ref().filter(|(_, grant)| rotates && grant.tokens.refresh_token.is_some())
-    {
+    if let Some((_, grant)) = left.as_ref().filter(|(_, grant)| pending.imported && grant.ours) {
         return creation::adopt(app, pending.clone(), grant).await.map(drop);
     }
     let mark = Change::when("state", json!(State::Pending))

@@ -202,6 +202,9 @@ async fn attempt(app: &App, instance: &Instance, ask: Ask, watch: Stopwatch) -> 
     if !watch.is_before(SPEND_BY) {
         return Ok(Outcome::Busy);
     }
+    if instance.lease_owner.is_none() && instance.in_doubt.is_some() && schedule::doubt_ends(instance) > now {
+        return kept(instance, later(schedule::doubt_ends(instance) - now));
+    }
     let mut lease = match lease::take(app, instance).await {
         Ok(lease) => lease,
         // A dead holder's lease is waited for by the caller, not here.
@@ -226,7 +229,7 @@ async fn under_lease(
 ) -> Result<Outcome, Error> {
     let (instance, now) = (&lease.instance, app.clock.now());
     if !instance.valid {
-        lease.release(app).await;
+        lease.close(app, Change::default().remove("in_doubt")).await;
         return Err(dead(instance));
     }
     if let Some(wait) = instance.not_before.map(|not_before| not_before - now).filter(|wait| *wait > 0) {
@@ -357,7 +360,7 @@ fn renewed(lease: &Lease, old: &Grant, granted: Granted) -> Decision {
     let generation = lease.instance.generation + 1;
     let before = &lease.instance.configuration;
     let open = configuration::changed(before, redeem::told(before.clone(), &granted, &BTreeMap::new()));
-    Decision::Store(Grant { generation, tokens, secrets: old.secrets.clone(), open }, granted)
+    Decision::Store(Grant { generation, tokens, secrets: old.secrets.clone(), open, ours: old.ours }, granted)
 }
 
 /// Sorts a vendor's refusal or failure by what it means for the grant.

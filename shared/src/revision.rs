@@ -225,5 +225,8 @@ async fn next(
     };
     let open = configuration::changed(&instance.configuration, open);
     let generation = instance.generation + 1;
-    Ok((Grant { generation, tokens, secrets: split.secrets, open }, granted))
+    Ok((
+        Grant { generation, tokens, secrets: split.secrets, open, ours: old.ours || granted.is_some() },
+        granted,
+    ))
 }

@@ -68,6 +68,11 @@ fn due(catalogue: &Catalogue, instance: &Instance, now: Timestamp) -> Option<Tim
     if let Some(until) = instance.lease_until {
         return Some(lease::dead_at(until));
     }
+    let refreshes = instance.valid && instance.refreshable;
+    if !refreshes && !instance.predecessors.is_empty() {
+        // What one of them has stored may be what revives it.
+        return Some(now + AGAIN.1);
+    }
     if !instance.valid {
         return None;
     }
@@ -135,7 +140,8 @@ pub(crate) fn end_at(instance: &Instance) -> Option<Timestamp> {
 /// Tells when the owner is to be warned that a grant is about to end; nothing once that was done.
 pub(crate) fn warn_at(refresh: Option<&Refresh>, instance: &Instance) -> Option<Timestamp> {
     let end = end_at(instance).filter(|end| instance.warned != Some(*end))?;
-    let usual = refresh.filter(|_| instance.refreshable).and_then(|refresh| refresh.lifetime);
+    let bound = |refresh: &&Refresh| instance.refreshable && refresh.lifetime_from == LifetimeFrom::Consent;
+    let usual = refresh.filter(bound).and_then(|refresh| refresh.lifetime);
     let life = match usual.and_then(|seconds| Timestamp::try_from(seconds).ok()) {
         Some(life) => life,
         None => end - instance.access_issued?,
@@ -157,7 +163,7 @@ mod tests {
     const LIFE: Timestamp = 3_888_000;
 
     /// A living instance of Keap's with these attributes.
-    fn instance(attributes: Value) -> Instance {
+    fn instance(attributes: &Value) -> Instance {
         let mut record: Map<String, Value> = serde_json::from_value(json!({
             "id": 6, "user": 1, "state": "live", "element": "infusionsoftcrm", "element_id": 191, "name": "n",
             "tags": [], "configuration": {}, "created": 0, "valid": true, "disabled": false, "salt": "s",
@@ -168,7 +174,7 @@ mod tests {
         serde_json::from_value(Value::Object(record)).unwrap()
     }
 
-    fn due_of(attributes: Value, now: Timestamp) -> Option<Timestamp> {
+    fn due_of(attributes: &Value, now: Timestamp) -> Option<Timestamp> {
         due(&Catalogue::built_in(), &instance(attributes), now)
     }
 
@@ -176,7 +182,7 @@ mod tests {
     fn unused_grants_of_one_day_are_refreshed_over_days_about_half_way() {
         for (secret, at) in [("0000", LIFE / 2), ("ffff", LIFE * 4 / 10)] {
             let fresh = json!({"secret": secret, "access_issued": 0, "access_expires": 86_400, "refresh_expires": LIFE});
-            assert_eq!(due_of(fresh, 10), Some(at), "{secret}");
+            assert_eq!(due_of(&fresh, 10), Some(at), "{secret}");
         }
     }
 
@@ -189,6 +195,8 @@ mod tests {
             (json!({"lease_owner": "x", "lease_until": 28}), 10, Some(329)),
             (json!({"valid": false, "refresh_expires": LIFE}), 10, None),
             (json!({"refreshable": false}), 10, None),
+            // One of them may have stored what revives it.
+            (json!({"valid": false, "predecessors": ["x"]}), 10, Some(3_610)),
             // Unused, and nothing is known of its end.
             (expires.clone(), 10, None),
             // A doubt ends with the token, and not before the request can have ended.
@@ -213,7 +221,7 @@ mod tests {
                 Some(4_000),
             ),
         ] {
-            assert_eq!(due_of(attributes.clone(), now), expected, "{attributes} at {now}");
+            assert_eq!(due_of(&attributes, now), expected, "{attributes} at {now}");
         }
     }
 

@@ -280,10 +280,12 @@ async fn look_after(app: &App, mut instance: Instance) -> Result<Outcome, Error>
     let refresh = schedule::refresh_of(&app.catalogue, &instance);
     let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= app.clock.now());
     let mut outcome = Outcome::Idle;
-    if instance.lease_owner.is_some() || instance.valid && is_due(schedule::refresh_at(refresh, &instance)) {
+    let left = instance.lease_owner.is_some() || !instance.predecessors.is_empty();
+    if left || instance.valid && is_due(schedule::refresh_at(refresh, &instance)) {
         outcome = match renewal::keep(app, &instance, Stopwatch::start()).await {
             Ok(Kept::Refreshed) => return Ok(Outcome::Refreshed),
             Ok(Kept::Idle) | Err(Error::Leased(_)) => return Ok(Outcome::Idle),
+            Err(error @ Error::Conflict(_)) => Outcome::Failed(error, None),
             Ok(Kept::Failed(error)) | Err(error) => Outcome::Failed(
                 error,
                 schedule::refresh_at(refresh, &instance).filter(|at| *at <= app.clock.now()),

@@ -265,3 +265,40 @@ async fn a_new_consent_that_died_half_way_brings_its_configuration_along() {
         (Some(ELSEWHERE), "Renamed", None)
     );
 }
+
+#[tokio::test]
+async fn a_change_of_a_secret_that_died_after_storing_leaves_no_doubt() {
+    let (machine, plan) = (Machine::new().await, Plan::new(REVISION, Some(Fault::DeathBefore)));
+    let made = create(&machine.sound()).await.unwrap();
+    plan.dies_in(rekey(&machine.planned(&plan), &made)).await;
+    machine.pass(LEASE_IS_DEAD);
+    machine.vendor.answers("200 OK", "", SECOND);
+    let live =
+        renewal::live(&machine.sound(), found(&machine).await, Ask::New, Stopwatch::start()).await.unwrap();
+    assert_eq!(live.grant.tokens.access_token.expose_secret(), "second");
+    assert_eq!(live.grant.secret("oauth.api.key"), Some("another"));
+}
+
+#[tokio::test]
+async fn a_consent_that_was_stored_is_found_although_the_grant_is_dead_and_a_takeover_failed() {
+    let (machine, plan) = (Machine::new().await, Plan::new(REVISION, Some(Fault::DeathBefore)));
+    let made = create(&machine.sound()).await.unwrap();
+    machine.pass(61);
+    machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
+    let asked = renewal::live(&machine.sound(), made, Ask::Lasting(0), Stopwatch::start()).await;
+    assert_eq!(asked.err().unwrap().status(), 409);
+    machine.vendor.answers("200 OK", "", SECOND);
+    let dead = found(&machine).await;
+    plan.dies_in(consent_again(&machine.planned(&plan), &dead)).await;
+    machine.pass(LEASE_IS_DEAD);
+    // The sweep takes the lease over and cannot read the vault: every operation after the takeover fails once.
+    let blind = machine.planned(&Plan::everywhere(7, Some(Fault::FailsOnce)));
+    valetkey::sweep::sweep(&blind, &refresh::LIMITS, &|| true).await.unwrap();
+    for _ in 0..3 {
+        machine.pass(3_700);
+        machine.sweep().await;
+    }
+    let now = found(&machine).await;
+    assert_eq!((now.valid, now.lease_owner.is_some(), now.predecessors.len()), (true, false, 0));
+    assert_eq!(access_token(&machine.sound(), &now).await, "second");
+}

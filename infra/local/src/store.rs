@@ -22,7 +22,7 @@ pub use vault::SqliteVault;
 
 /// The steps from an empty database to today's schema. Its header counts those that were made, and a
 /// database of an earlier version takes the rest; a step is never edited.
-const SCHEMA: [&str; 3] = [
+const SCHEMA: [&str; 4] = [
     "
     CREATE TABLE items (
         partition  TEXT NOT NULL,
@@ -44,15 +44,17 @@ const SCHEMA: [&str; 3] = [
     ALTER TABLE items ADD COLUMN agenda TEXT AS (json_extract(attributes, '$.agenda'));
     ALTER TABLE items ADD COLUMN due INTEGER AS (json_extract(attributes, '$.due'));
     CREATE INDEX items_by_agenda ON items (agenda, due) WHERE due IS NOT NULL;
-    -- Whoever was there before is looked at once, and then has a time of its own.
-    UPDATE items SET attributes = json_set(
-        attributes,
-        '$.agenda', json_extract(attributes, '$.element') || '#' || json_extract(attributes, '$.id') % 4,
-        '$.due', unixepoch()
-    ) WHERE sort GLOB 'instance#*';
     ",
     "
     ALTER TABLE secrets ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+    ",
+    // Instances that were there before are looked at once, and then have a time of their own.
+    "
+    UPDATE items SET attributes = json_set(
+        attributes,
+        '$.agenda', json_extract(attributes, '$.element') || '#' || (json_extract(attributes, '$.id') % 4),
+        '$.due', unixepoch()
+    ) WHERE sort GLOB 'instance#*' AND agenda IS NULL;
     ",
 ];
 
@@ -244,4 +246,32 @@ fn working(error: &rusqlite::Error) -> StoreError {
 pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use valetkey::registry::{Key, Registry};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_instance_of_an_earlier_version_comes_onto_its_agenda() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("valetkey.db");
+        let first = Database::open_with(&path, &SCHEMA[..1], "FULL").unwrap();
+        let work = |transaction: &rusqlite::Transaction<'_>| {
+            let item = r#"{"element":"google","id":7,"state":"live"}"#;
+            let insert =
+                "INSERT INTO items (partition, sort, attributes) VALUES ('user#1', 'instance#7', ?1)";
+            Ok(transaction.execute(insert, [item])?)
+        };
+        first.run(work).await.unwrap();
+        drop(first);
+        let registry = SqliteRegistry::new(Database::open(&path).unwrap());
+        let due = registry.due("google#3", i64::MAX, None, 10).await.unwrap();
+        assert_eq!(
+            due.into_iter().map(|due| due.key).collect::<Vec<_>>(),
+            [Key::new("user#1", "instance#7")]
+        );
+    }
 }
