@@ -82,6 +82,7 @@ pub(crate) async fn take(app: &App, instance: &Instance) -> Result<Lease, Error>
         Ok(taken) => taken,
         Err(error) => {
             lease.abandon(app).await;
+            tell_of_dead_holder(instance);
             return Err(error.into());
         }
     };
@@ -92,13 +93,22 @@ pub(crate) async fn take(app: &App, instance: &Instance) -> Result<Lease, Error>
     }
     if let Err(error) = lease.roll(app).await {
         lease.abandon(app).await;
+        tell_of_dead_holder(instance);
         return Err(error);
     }
     lease.end_false_doubt(app, instance);
-    if instance.valid && instance.lease_owner.is_some() && lease.instance.in_doubt.is_some() {
-        telemetry::in_doubt(&lease.instance, "a holder of the lease died and has stored nothing");
+    if lease.instance.in_doubt.is_some() {
+        tell_of_dead_holder(instance);
     }
     Ok(lease)
+}
+
+/// Tells that a lease was taken over whose holder is not known to have stored anything. When the takeover itself
+/// failed, nobody else would.
+fn tell_of_dead_holder(seen: &Instance) {
+    if seen.valid && seen.lease_owner.is_some() {
+        telemetry::in_doubt(seen, "a holder of the lease died and is not known to have stored anything");
+    }
 }
 
 /// What is answered while somebody has the lease: most are done in a moment; the holder of one that has run
@@ -327,7 +337,9 @@ impl Lease {
     async fn close_as_seen(&self, app: &App, change: Change, seen: &Instance) -> Closed {
         let wrote = change.set.clone();
         let change = instance::unedited(self.ending(app, self.base().with(change), seen), seen);
-        match app.registry.update(&instance::key(seen.user, seen.id), change).await {
+        let key = instance::key(seen.user, seen.id);
+        let update = || app.registry.update(&key, change.clone());
+        match insist(Stopwatch::start(), COMMIT_BY, update).await {
             Ok(Written::Refused(Some(found))) if found.get("lease_owner") == Some(&json!(self.owner)) => {
                 registry::from_item(found).map_or(Closed::Gone, |found| Closed::Edited(Box::new(found)))
             }
