@@ -20,6 +20,7 @@ pub mod revoke;
 #[cfg(feature = "send")]
 pub mod send;
 
+use crate::clock::Timestamp;
 use crate::element::Permanent;
 
 /// Why a vendor did not do what it was asked, by what the caller does next.
@@ -68,6 +69,14 @@ pub enum VendorError {
 }
 
 impl VendorError {
+    /// The seconds after which the vendor wants to be asked again, when it has said so.
+    pub fn retry_after(&self) -> Option<Timestamp> {
+        match self {
+            Self::Busy { retry_after, .. } => Timestamp::try_from(*retry_after).ok(),
+            _ => None,
+        }
+    }
+
     /// Whether the vendor has certainly granted nothing and spent nothing. A 5xx leaves that open: a
     /// gateway may say it of a request that was acted on.
     pub fn granted_nothing(&self) -> bool {

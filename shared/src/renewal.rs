@@ -149,18 +149,18 @@ pub(crate) async fn keep(app: &App, instance: &Instance, watch: Stopwatch) -> Re
 
 /// Tells whether a new token should be asked for.
 fn is_due(app: &App, instance: &Instance, ask: Ask, now: Timestamp) -> bool {
-    if matches!(ask, Ask::Keep) {
-        let refresh = schedule::refresh_of(&app.catalogue, instance);
-        return schedule::refresh_at(refresh, instance).is_some_and(|at| at <= now);
-    }
-    let Some(expires) = instance.access_expires else { return matches!(ask, Ask::New) };
-    if !instance.refreshable && expires > now {
-        return false;
-    }
-    let half = instance.access_issued.map_or(0, |issued| (expires - issued) / 2);
+    let expires = instance.access_expires;
     match ask {
-        Ask::New | Ask::Keep => true,
-        Ask::Lasting(seconds) => expires - now <= MARGIN.max(seconds).min(half),
+        Ask::Keep => {
+            let refresh = schedule::refresh_of(&app.catalogue, instance);
+            schedule::refresh_at(refresh, instance).is_some_and(|at| at <= now)
+        }
+        Ask::New => instance.refreshable || expires.is_none_or(|expires| expires <= now),
+        Ask::Lasting(_) if !instance.refreshable => expires.is_some_and(|expires| expires <= now),
+        Ask::Lasting(seconds) => expires.is_some_and(|expires| {
+            let half = instance.access_issued.map_or(0, |issued| (expires - issued) / 2);
+            expires - now <= MARGIN.max(seconds).min(half)
+        }),
     }
 }
 
@@ -195,15 +195,12 @@ async fn attempt(app: &App, instance: &Instance, ask: Ask, watch: Stopwatch) -> 
     let kept = |instance: &Instance, error| Ok(Outcome::Kept(Box::new(instance.clone()), error));
     let element = app.catalogue.element(&instance.element)?;
     let Some(how) = element.oauth2()?.refresh.as_ref() else { return kept(instance, final_token(instance)) };
-    let now = app.clock.now();
-    if let Some(wait) = instance.not_before.map(|not_before| not_before - now).filter(|wait| *wait > 0) {
-        return kept(instance, later(wait));
-    }
     if !watch.is_before(SPEND_BY) {
         return Ok(Outcome::Busy);
     }
-    if instance.lease_owner.is_none() && instance.in_doubt.is_some() && schedule::doubt_ends(instance) > now {
-        return kept(instance, later(schedule::doubt_ends(instance) - now));
+    // What a dead holder of the lease has left is looked for first.
+    if let Some(error) = left_alone(instance, app.clock.now()).filter(|_| instance.lease_owner.is_none()) {
+        return kept(instance, error);
     }
     let mut lease = match lease::take(app, instance).await {
         Ok(lease) => lease,
@@ -227,14 +224,9 @@ async fn under_lease(
     ask: Ask,
     watch: Stopwatch,
 ) -> Result<Outcome, Error> {
-    let (instance, now) = (&lease.instance, app.clock.now());
-    if !instance.valid {
+    if !lease.instance.valid {
         lease.close(app, Change::default().remove("in_doubt")).await;
-        return Err(dead(instance));
-    }
-    if let Some(wait) = instance.not_before.map(|not_before| not_before - now).filter(|wait| *wait > 0) {
-        lease.release(app).await;
-        return Err(later(wait));
+        return Err(dead(&lease.instance));
     }
     let old = match lease.grant(app).await {
         Ok(Some(old)) => old,
@@ -243,38 +235,79 @@ async fn under_lease(
             return Err(lacking.err().unwrap_or_else(|| no_grant(lease.instance.id)).into());
         }
     };
-    let instance = &lease.instance;
-    if !is_due(app, instance, ask, app.clock.now()) {
+    if !is_due(app, &lease.instance, ask, app.clock.now()) {
         // What a predecessor has stored is fresh.
         lease.release(app).await;
         return Ok(Outcome::Refreshed(old));
     }
-    match decide(app, element, how, lease, &old, watch).await {
-        Ok(Decision::Store(grant, granted)) => {
-            let change = |seen: &Instance| {
-                let open = redeem::told(seen.configuration.clone(), &granted, &BTreeMap::new());
-                let change =
-                    instance::issued(Change::default(), &grant.tokens).set("configuration", json!(open));
-                Ok(instance::edited(change, seen))
-            };
-            match lease.keep(app, &grant, change, watch).await {
-                Ok(kept) if kept.version.as_ref() == Some(&lease.owner) => {
-                    telemetry::refreshed(&kept);
-                    Ok(Outcome::Refreshed(grant))
-                }
-                Ok(_) => Ok(Outcome::Busy),
-                Err(cause) => Err(revision::lost(app, instance, &grant, cause).await),
-            }
-        }
-        Ok(Decision::Change(change, error)) => {
-            lease.close(app, change).await;
-            Ok(Outcome::Kept(Box::new(instance.clone()), error))
-        }
-        Ok(Decision::End(why)) => end(app, lease, &why).await,
+    let verdict = match ask_vendor(app, element, how, lease, &old, watch).await {
+        Ok(verdict) => verdict,
         Err(error) => {
             lease.release(app).await;
-            Err(error)
+            return Err(error);
         }
+    };
+    let (change, error) = match verdict {
+        Verdict::Refreshed(granted) => return store(app, lease, &old, granted, watch).await,
+        Verdict::RefusedForGood(why) => return end(app, lease, &why).await,
+        Verdict::AppsFault => {
+            telemetry::client_refused(&lease.instance);
+            (wait(app, CORRECTED), client_at_fault(lease.instance.id))
+        }
+        Verdict::InDoubt(error) => {
+            telemetry::in_doubt(&lease.instance, "a refresh");
+            (Change::default().set("in_doubt", app.clock.now()), error.into())
+        }
+        Verdict::Passing(error) => {
+            telemetry::refresh_failed(&lease.instance, &error);
+            (wait(app, error.retry_after().unwrap_or(BACK_OFF)), passing(error).into())
+        }
+    };
+    lease.close(app, change).await;
+    Ok(Outcome::Kept(Box::new(lease.instance.clone()), error))
+}
+
+/// Leaves the vendor alone for so many seconds.
+fn wait(app: &App, seconds: Timestamp) -> Change {
+    Change::default().set("not_before", app.clock.now() + seconds)
+}
+
+/// A refusal that says nothing of the grant is the vendor's trouble, not the caller's.
+fn passing(error: VendorError) -> VendorError {
+    match error {
+        VendorError::Refused { status, .. } => VendorError::Failed { status },
+        error => error,
+    }
+}
+
+fn client_at_fault(id: u64) -> Error {
+    Error::Conflict(format!(
+        "The vendor refuses the client, the grant itself may live: correct oauth.api.key and oauth.api.secret with \
+         PATCH /instances/{id}"
+    ))
+}
+
+/// Stores what the vendor has granted, and names it.
+async fn store(
+    app: &App,
+    lease: &Lease,
+    old: &Grant,
+    granted: Granted,
+    watch: Stopwatch,
+) -> Result<Outcome, Error> {
+    let grant = renewed(lease, old, &granted);
+    let change = |seen: &Instance| {
+        let open = redeem::told(seen.configuration.clone(), &granted, &BTreeMap::new());
+        let change = instance::issued(Change::default(), &grant.tokens).set("configuration", json!(open));
+        Ok(instance::edited(change, seen))
+    };
+    match lease.keep(app, &grant, change, watch).await {
+        Ok(kept) if kept.version.as_ref() == Some(&lease.owner) => {
+            telemetry::refreshed(&kept);
+            Ok(Outcome::Refreshed(grant))
+        }
+        Ok(_) => Ok(Outcome::Busy),
+        Err(cause) => Err(revision::lost(app, &lease.instance, &grant, cause).await),
     }
 }
 
@@ -299,37 +332,59 @@ async fn end(app: &App, lease: &mut Lease, why: &str) -> Result<Outcome, Error> 
     Ok(Outcome::Busy)
 }
 
-/// What comes of the vendor's answer.
-enum Decision {
-    /// A new version is stored.
-    Store(Grant, Granted),
-    /// The record alone is changed, and this is why there is no new token.
-    Change(Change, Error),
-    /// The grant is dead, for this reason.
-    End(String),
+/// What the vendor's answer means for a grant.
+#[derive(Debug)]
+enum Verdict {
+    /// There are new tokens.
+    Refreshed(Granted),
+    /// The grant has ended; the vendor's word for it.
+    RefusedForGood(String),
+    /// The app's key or secret is wrong; the grant may live.
+    AppsFault,
+    /// The vendor may have acted.
+    InDoubt(VendorError),
+    /// It has not, and may be asked again later.
+    Passing(VendorError),
 }
 
-async fn decide(
+impl From<VendorError> for Verdict {
+    fn from(error: VendorError) -> Self {
+        match error {
+            VendorError::Refused { means: Some(Permanent::BadClient), .. } => Self::AppsFault,
+            VendorError::Refused { error, means, .. } if means.is_some() || error == "invalid_grant" => {
+                Self::RefusedForGood(error)
+            }
+            // A gateway may say 502 and 504 of a request that was acted on.
+            VendorError::InDoubt(_)
+            | VendorError::Malformed(_)
+            | VendorError::Failed { status: 502 | 504 } => Self::InDoubt(error),
+            VendorError::Refused { .. }
+            | VendorError::Busy { .. }
+            | VendorError::Unreachable(_)
+            | VendorError::Failed { .. } => Self::Passing(error),
+        }
+    }
+}
+
+/// Asks the vendor for new tokens, unless it is too late to keep them or the vendor is to be left alone.
+async fn ask_vendor(
     app: &App,
     element: &Element,
     how: &Refresh,
     lease: &Lease,
     old: &Grant,
     watch: Stopwatch,
-) -> Result<Decision, Error> {
+) -> Result<Verdict, Error> {
     let (instance, now) = (&lease.instance, app.clock.now());
-    let Some(token) = &old.tokens.refresh_token else {
-        return Ok(Decision::Change(Change::default(), final_token(instance)));
-    };
-    if instance.in_doubt.is_some() && schedule::doubt_ends(instance) > now {
-        let wait = schedule::doubt_ends(instance) - now;
-        return Ok(Decision::Change(Change::default(), later(wait)));
+    let Some(token) = &old.tokens.refresh_token else { return Err(final_token(instance)) };
+    if let Some(error) = left_alone(instance, now) {
+        return Err(error);
     }
     // A process that stood still meanwhile has lost its lease, whatever its stopwatch says.
     let lasts = instance.lease_until.is_some_and(|until| now < until);
     if !lasts || !watch.is_before(SPEND_BY) {
         let late = "The stores were too slow to ask the vendor in time; try again";
-        return Ok(Decision::Change(Change::default(), Error::Unfinished(late.into())));
+        return Err(Error::Unfinished(late.into()));
     }
     let oauth2 = element.oauth2()?;
     let url = endpoint::of_instance(&how.endpoint.url, &oauth2.placeholders, &instance.configuration)?;
@@ -344,61 +399,33 @@ async fn decide(
         answer => answer,
     };
     match answer {
-        Ok(granted) => Ok(renewed(lease, old, granted)),
-        Err(Error::Vendor(error)) => Ok(refused(instance, error, now)),
+        Ok(granted) => Ok(Verdict::Refreshed(granted)),
+        Err(Error::Vendor(error)) => Ok(error.into()),
         Err(error) => Err(error),
     }
 }
 
 /// Makes the next version of a grant of what the vendor answered.
-fn renewed(lease: &Lease, old: &Grant, granted: Granted) -> Decision {
+fn renewed(lease: &Lease, old: &Grant, granted: &Granted) -> Grant {
     let scope = granted.tokens.scope.clone().or_else(|| old.tokens.scope.clone());
     // One that has been outlived was not the end.
     let known = old.tokens.refresh_expires.filter(|end| *end > granted.tokens.issued);
     let refresh_expires = granted.tokens.refresh_expires.or(known);
-    let tokens = Tokens { refresh_expires, scope, ..granted.tokens.clone() };
-    let generation = lease.instance.generation + 1;
     let before = &lease.instance.configuration;
-    let open = configuration::changed(before, redeem::told(before.clone(), &granted, &BTreeMap::new()));
-    Decision::Store(Grant { generation, tokens, secrets: old.secrets.clone(), open, ours: old.ours }, granted)
+    Grant {
+        generation: lease.instance.generation + 1,
+        tokens: Tokens { refresh_expires, scope, ..granted.tokens.clone() },
+        secrets: old.secrets.clone(),
+        open: configuration::changed(before, redeem::told(before.clone(), granted, &BTreeMap::new())),
+        ours: old.ours,
+    }
 }
 
-/// Sorts a vendor's refusal or failure by what it means for the grant.
-fn refused(instance: &Instance, error: VendorError, now: Timestamp) -> Decision {
-    let wait = |seconds: Timestamp| Change::default().set("not_before", now + seconds);
-    let id = instance.id;
-    match error {
-        VendorError::Refused { means: Some(Permanent::BadClient), .. } => {
-            telemetry::client_refused(instance);
-            let what = "The vendor refuses the client, the grant itself may live: correct oauth.api.key and oauth.api.secret";
-            Decision::Change(wait(CORRECTED), Error::Conflict(format!("{what} with PATCH /instances/{id}")))
-        }
-        VendorError::Refused { error, means, .. } if means.is_some() || error == "invalid_grant" => {
-            Decision::End(error)
-        }
-        VendorError::Refused { status, .. } => {
-            telemetry::refresh_failed(instance, &error);
-            Decision::Change(wait(BACK_OFF), Error::Vendor(VendorError::Failed { status }))
-        }
-        VendorError::Busy { retry_after, .. } => {
-            telemetry::refresh_failed(instance, &error);
-            let seconds = Timestamp::try_from(retry_after).unwrap_or(BACK_OFF);
-            Decision::Change(wait(seconds), Error::Vendor(error))
-        }
-        VendorError::InDoubt(_) | VendorError::Malformed(_) => {
-            telemetry::in_doubt(instance, "a refresh");
-            Decision::Change(Change::default().set("in_doubt", now), Error::Vendor(error))
-        }
-        // A gateway may say this of a request that was acted on.
-        VendorError::Failed { status: 502 | 504 } => {
-            telemetry::in_doubt(instance, "a refresh");
-            Decision::Change(wait(BACK_OFF).set("in_doubt", now), Error::Vendor(error))
-        }
-        VendorError::Unreachable(_) | VendorError::Failed { .. } => {
-            telemetry::refresh_failed(instance, &error);
-            Decision::Change(wait(BACK_OFF), Error::Vendor(error))
-        }
-    }
+/// Tells that a vendor is not to be asked yet: it has said so, or a request is in doubt.
+fn left_alone(instance: &Instance, now: Timestamp) -> Option<Error> {
+    let doubt = instance.in_doubt.map(|_| schedule::doubt_ends(instance));
+    let until = instance.not_before.max(doubt)?;
+    (until > now).then(|| later(until - now))
 }
 
 fn later(seconds: Timestamp) -> Error {

@@ -169,7 +169,7 @@ async fn the_documents_curls_get_an_answer_of_the_contract() {
         "{answer}"
     );
     let erp = r#"{ "providerData": { "code": "" },
-        "configuration": { "infusionsoft.server": "XXXXX.infusionsoft.com", "filter.response.nulls": "true" } }"#;
+        "configuration": { "infusionsoft.server": "xx123.infusionsoft.com", "filter.response.nulls": "true" } }"#;
     let (status, answer) = outcome(client.call(Method::POST, "/instances").body(erp)).await;
     let message = answer["message"].as_str().unwrap();
     assert!(status == 400 && message.contains("element.key") && message.contains(NO_CODE), "{message}");
