@@ -5,7 +5,9 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::catalogue::Catalogue;
+use crate::client::Cache;
 use crate::clock::Clock;
+use crate::connect::Connect;
 use crate::credentials::Credentials;
 use crate::error::{Error, StoreError};
 use crate::grant::Grant;
@@ -26,6 +28,10 @@ pub struct App {
     pub clock: Clock,
     /// Where secrets are.
     pub vault: Arc<dyn Vault>,
+    /// Where the keys and secrets of apps are.
+    pub apps: Arc<dyn Vault>,
+    /// Those that were read last.
+    pub clients: Cache,
     /// Where records are.
     pub registry: Arc<dyn Registry>,
     /// The keys that element tokens are made with.
@@ -34,6 +40,8 @@ pub struct App {
     pub pkce_key: Key,
     /// The first user, who is made when first seen; `None` where it is made at the first start.
     pub first_user: Option<FirstUser>,
+    /// Hosted connect; `None` where nothing of it is done.
+    pub connect: Option<Connect>,
     /// What sends requests to vendors.
     #[cfg(feature = "send")]
     pub sender: Sender,
@@ -48,6 +56,11 @@ pub struct Caller {
 }
 
 impl App {
+    /// Gives what hosted connect needs.
+    pub fn connect(&self) -> Result<&Connect, Error> {
+        self.connect.as_ref().ok_or_else(|| Error::Internal("hosted connect is not set up here".into()))
+    }
+
     /// Lets in whoever shows a user's secret and the organization's.
     pub async fn user(&self, call: &Call) -> Result<User, Error> {
         let shown = Credentials::read(&call.headers).ok_or(Error::Unauthorized)?;

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::element::{
-    Authorize, ClientAuthentication, Element, Endpoint, Kind, OAuth2, Pkce, Placeholder, RevokedBy, Setting,
-    is_secret_key,
+    Authorize, ClientAuthentication, Element, Endpoint, Kind, OAuth2, Pkce, Placeholder, ResponseMode,
+    RevokedBy, Setting, is_secret_key,
 };
 
 /// Lists what is wrong with the elements of one file, each with the field it is about; empty when
@@ -129,6 +129,14 @@ fn protocol(oauth2: &OAuth2, element: &Element, found: &mut Vec<String>) {
 }
 
 fn authorize(authorize: &Authorize, found: &mut Vec<String>) {
+    if let Some(issuer) = &authorize.issuer {
+        url("oauth2.authorize.issuer", issuer, &BTreeMap::new(), found);
+    }
+    if authorize.response_mode == ResponseMode::FormPost && authorize.extra.contains_key("response_mode") {
+        found.push(
+            "`oauth2.authorize.extra` must not set `response_mode`, which valetkey sets to form_post".into(),
+        );
+    }
     let order = &authorize.parameters;
     for name in ["response_type", "client_id", "redirect_uri", "scope", "state"] {
         if order.iter().filter(|given| *given == name).count() != 1 {

@@ -73,6 +73,17 @@ pub fn redirect_uri<'a>(field: &str, given: &'a str) -> Result<&'a str, Error> {
     Ok(given)
 }
 
+/// The longest return URL, in bytes.
+const LONGEST_URL: usize = 2_000;
+
+/// Lets through where a browser may be sent back to, as strictly as a redirect URI.
+pub fn return_url<'a>(field: &str, given: &'a str) -> Result<&'a str, Error> {
+    if given.len() > LONGEST_URL {
+        return Err(Error::Invalid(format!("{field} must be at most {LONGEST_URL} bytes long")));
+    }
+    redirect_uri(field, given)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,8 +7,6 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::element::{Element, Kind, OAuth2, Setting, is_secret_key};
 use crate::error::Error;
 use crate::oauth::endpoint;
-#[cfg(feature = "send")]
-use crate::oauth::send::Client;
 
 /// What stands in the place of a secret, in every answer and in the registry.
 pub const MASK: &str = "********";
@@ -51,6 +49,16 @@ pub struct Split {
     pub secrets: BTreeMap<String, SecretString>,
 }
 
+impl Split {
+    /// Puts masks in the place of a client's key and secret that an app has.
+    pub fn mask_client(&mut self) {
+        for key in [CLIENT_ID, CLIENT_SECRET] {
+            self.secrets.remove(key);
+            self.open.insert(key.to_owned(), Some(MASK.to_owned()));
+        }
+    }
+}
+
 /// Tells whether a value is masked in every answer.
 pub fn is_secret(element: &Element, key: &str) -> bool {
     let known = element.configuration.iter().find(|setting| setting.key == key);
@@ -79,6 +87,12 @@ pub fn is_mask(secret: &SecretString) -> bool {
 /// Gives a value, or nothing as empty text.
 pub fn text<'a>(given: &'a Given, key: &str) -> &'a str {
     given.get(key).and_then(Option::as_deref).unwrap_or_default()
+}
+
+/// Tells whether a visitor of hosted connect can be asked for a key: what is not secret, and not of the client.
+pub fn is_asked(element: &Element, key: &str) -> bool {
+    let shown = |setting: &Setting| setting.key == key && !setting.hidden;
+    key != REDIRECT_URI && !is_secret(element, key) && element.configuration.iter().any(shown)
 }
 
 /// Lists the required keys that have no value.
@@ -110,13 +124,6 @@ pub fn with_defaults(element: &Element, mut given: Given) -> Given {
         given.entry(setting.key.clone()).or_insert_with(|| setting.default.clone());
     }
     given
-}
-
-/// Gives the client's credentials at the vendor out of an instance's secrets.
-#[cfg(feature = "send")]
-pub fn client(secrets: &BTreeMap<String, SecretString>) -> Result<Client<'_>, Error> {
-    let secret = |key: &str| secrets.get(key).ok_or_else(|| Error::Internal(format!("{key} is not kept")));
-    Ok(Client { id: secret(CLIENT_ID)?.expose_secret(), secret: secret(CLIENT_SECRET)? })
 }
 
 /// Fills in defaults, normalises hosts and takes the secrets out.

@@ -8,8 +8,8 @@
 //! A death between two of these leaves the pending record, which nobody sees. It names the secret and,
 //! as `lease_owner`, the version that was about to be written, so that what is left can be told: after 1
 //! and 2 nothing is in the vault, and a grant may be lost; after 3 the vault has the whole grant. The caller
-//! never got an answer, so an hour later the sweep has it undone (`removal::undo`), or an import adopted whose old
-//! refresh token is spent.
+//! never got an answer, so an hour later the sweep has it undone (`removal::undo`). An import whose old refresh
+//! token is spent is adopted, and so is what was begun by a link.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,6 @@ use crate::registry::{self, Change, Condition, Written};
 use crate::removal;
 use crate::schedule::scheduled;
 use crate::telemetry;
-use crate::user::User;
 use crate::vault::PutError;
 
 /// An instance to be made. It holds secrets and is not to be printed.
@@ -46,15 +45,22 @@ pub struct Draft<'a> {
     pub proof: Proof,
     /// What the vendor's callback carried besides the code, by configuration key.
     pub told: BTreeMap<String, String>,
+    /// The app whose client the code was given to; `None`: the configuration has the client's key and secret.
+    pub app: Option<String>,
+    /// The link that was opened, if it was one.
+    pub link: Option<String>,
 }
 
 /// Makes an instance, for a request that came when `watch` was started.
-pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) -> Result<Instance, Error> {
-    let Draft { element, name, tags, configuration, proof, told } = draft;
-    let split = configuration::split(element, configuration)?;
+pub async fn create(app: &App, user: u64, draft: Draft<'_>, watch: Stopwatch) -> Result<Instance, Error> {
+    let Draft { element, name, tags, configuration, proof, told, app: client, link } = draft;
+    let mut split = configuration::split(element, configuration)?;
+    if client.is_some() {
+        split.mask_client();
+    }
     let pending = Instance {
         id: app.registry.next("instance").await?,
-        user: user.id,
+        user,
         state: State::Pending,
         element: element.identity.key.clone(),
         element_id: element.identity.id,
@@ -62,6 +68,8 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) 
         tags,
         configuration: split.open.clone(),
         imported: !matches!(proof, Proof::Code(..)),
+        app: client,
+        link,
         edits: 0,
         versions_until: None,
         created: app.clock.now(),
@@ -86,7 +94,7 @@ pub async fn create(app: &App, user: &User, draft: Draft<'_>, watch: Stopwatch) 
         due: None,
     };
     register(app, &pending).await?;
-    let granted = match redeem(app, element, &split, &proof, watch).await {
+    let granted = match redeem(app, element, &split, pending.app.as_deref(), &proof, watch).await {
         Ok(granted) => granted,
         Err(error) => return Err(give_up(app, &pending, error).await),
     };
@@ -120,11 +128,7 @@ async fn register(app: &App, pending: &Instance) -> Result<(), Error> {
 /// Forgets the pending record of an exchange that certainly granted nothing. Of any other it stays, so
 /// that a grant that may have been lost is reported.
 async fn give_up(app: &App, pending: &Instance, error: Error) -> Error {
-    let granted_nothing = match &error {
-        Error::Vendor(cause) => cause.granted_nothing(),
-        _ => true,
-    };
-    if granted_nothing {
+    if error.granted_nothing() {
         let conditions = vec![Condition::Equals("state", json!(State::Pending))];
         let removed = app.registry.remove(&instance::key(pending.user, pending.id), conditions).await;
         if let Err(failure) = removed {
@@ -159,8 +163,8 @@ async fn store(app: &App, live: &Instance, grant: &Grant, watch: Stopwatch) -> R
     Err(error)
 }
 
-/// Completes an import that did not end, since its vendor has rotated the refresh token that was brought along:
-/// what is in the vault is all that is left of the grant.
+/// Completes a creation that did not end and must not be undone: an import whose vendor has rotated the refresh
+/// token that was brought along, and what a visitor of a link has consented to.
 pub(crate) async fn adopt(app: &App, pending: Instance, grant: &Grant) -> Result<Instance, Error> {
     let (version, state) = (pending.lease_owner.clone(), State::Live);
     let mut live = Instance { state, version, generation: grant.generation, ..pending };

@@ -120,6 +120,14 @@ pub struct Authorize {
     /// Proof Key for Code Exchange (RFC 7636).
     #[serde(default)]
     pub pkce: Pkce,
+    /// The issuer that the vendor names in its callback (`iss`, RFC 9207); absent when it names none.
+    pub issuer: Option<String>,
+    /// How the vendor sends the browser back.
+    #[serde(default)]
+    pub response_mode: ResponseMode,
+    /// Whether the redirect URI of hosted connect names the element.
+    #[serde(default)]
+    pub callback_path: CallbackPath,
     /// Parameters that this vendor wants besides the standard ones.
     #[serde(default)]
     pub extra: BTreeMap<String, String>,
@@ -148,6 +156,28 @@ pub enum Pkce {
     None,
     /// A challenge by SHA-256.
     S256,
+}
+
+/// How a vendor sends the browser back with its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseMode {
+    /// By a redirect, in the query (RFC 6749 section 4.1.2).
+    #[default]
+    Query,
+    /// By a form that the browser posts (OAuth 2.0 Form Post Response Mode); it is asked for.
+    FormPost,
+}
+
+/// The redirect URI of hosted connect: `/oauth/callback/{element}` or `/oauth/callback`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackPath {
+    /// It names the element, so that no other vendor's answer is taken for this one's (RFC 9700 section 4.4).
+    #[default]
+    Element,
+    /// It does not, for vendors that allow a client one redirect URI for everything.
+    Shared,
 }
 
 /// How the client proves who it is (RFC 6749 section 2.3.1, names of RFC 7591).

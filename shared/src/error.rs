@@ -105,6 +105,15 @@ impl Error {
         }
     }
 
+    /// Whether it is certain that no vendor has granted anything that might be kept nowhere.
+    pub fn granted_nothing(&self) -> bool {
+        match self {
+            Self::Vendor(cause) => cause.granted_nothing(),
+            Self::Unkept(_) => false,
+            _ => true,
+        }
+    }
+
     /// The seconds after which the client may try again.
     pub fn retry_after(&self) -> Option<u64> {
         match self {

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 pub use lambda_http::http::Method;
-use lambda_http::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use lambda_http::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, RETRY_AFTER};
 use lambda_http::http::{HeaderMap, StatusCode};
 use lambda_http::{Body, Request, RequestExt, Response};
 use percent_encoding::percent_decode_str;
@@ -43,25 +43,46 @@ pub const PAGE_SIZE: usize = 200;
 /// What a route's function returns.
 pub type Answered<'a> = BoxFuture<'a, Result<Response<Body>, Error>>;
 
-/// One route: a method, a path as API Gateway writes it (below [`BASE`]), and what answers it.
+/// One route: a method, a path as API Gateway writes it, and what answers it.
 pub struct Route<S> {
     /// The method.
     pub method: Method,
+    /// What its path is below: [`BASE`] for the API, nothing for the pages that people see.
+    pub base: &'static str,
     /// The path, with `{name}` for a parameter.
     pub path: &'static str,
     /// What answers it.
     pub handle: for<'a> fn(&'a S, &'a Call) -> Answered<'a>,
 }
 
-/// Writes a route: its method, its path, and the function that answers it.
+impl<S> Route<S> {
+    /// Tells whether people see what it answers.
+    fn is_page(&self) -> bool {
+        self.base.is_empty()
+    }
+}
+
+/// Writes a route of the API: its method, its path, and the function that answers it.
 #[macro_export]
 macro_rules! route {
-    ($method:ident $path:expr, $handle:path) => {
+    (below $base:expr; $method:ident $path:expr, $handle:path) => {
         $crate::http::Route {
             method: $crate::http::Method::$method,
+            base: $base,
             path: $path,
             handle: |app, call| Box::pin($handle(app, call)),
         }
+    };
+    ($method:ident $path:expr, $handle:path) => {
+        $crate::route!(below $crate::http::BASE; $method $path, $handle)
+    };
+}
+
+/// Writes a route that people see: its method, its path, and the function that answers it.
+#[macro_export]
+macro_rules! page {
+    ($method:ident $path:expr, $handle:path) => {
+        $crate::route!(below ""; $method $path, $handle)
     };
 }
 
@@ -71,6 +92,10 @@ pub struct Call {
     pub headers: HeaderMap,
     /// Measures since the request came.
     pub watch: Stopwatch,
+    /// The request's number, which is also in its answer.
+    pub number: String,
+    /// The scheme and host that the request was sent to, where a gateway vouches for them.
+    pub origin: Option<String>,
     parameters: Vec<(String, String)>,
     query: Vec<(String, String)>,
     body: Vec<u8>,
@@ -90,6 +115,21 @@ impl Call {
     /// Gives every parameter of the query, in order.
     pub fn queries(&self) -> impl Iterator<Item = (&str, &str)> {
         self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Reads the body as a form (`application/x-www-form-urlencoded`), in order.
+    pub fn form(&self) -> Vec<(String, String)> {
+        form_urlencoded::parse(&self.body).into_owned().collect()
+    }
+
+    /// Gives a cookie (RFC 6265 section 4.2), when there is exactly one of its name.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let lines = self.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let mut found = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
+            let (known, value) = pair.trim().split_once('=')?;
+            (known == name).then_some(value)
+        });
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// Gives the `pageSize` asked for, 1 to [`PAGE_SIZE`]; more is cut down to that.
@@ -143,7 +183,7 @@ impl<S> Router<S> {
     pub fn new(routes: &'static [Route<S>]) -> Self {
         let mut paths = matchit::Router::new();
         for route in routes {
-            let path = format!("{BASE}{}", route.path);
+            let path = format!("{}{}", route.base, route.path);
             if let Ok(known) = paths.at_mut(&path) {
                 let known: &mut Vec<_> = known.value;
                 if known.iter().all(|other: &&Route<S>| other.path == route.path) {
@@ -178,14 +218,15 @@ impl<S> Router<S> {
             return finished(Ok(response), request_id);
         }
         let method = request.method().clone();
-        let (path, outcome) = match self.route(request, watch) {
-            Err(error) => ("", Err(error)),
+        let (path, response) = match self.route(request, watch, request_id) {
+            Err(error) => ("", finished(Err(error), request_id)),
             Ok((route, call)) => {
                 let handled = AssertUnwindSafe((route.handle)(state, &call)).catch_unwind().await;
-                (route.path, handled.unwrap_or_else(|_| Err(Error::Internal("a panic".into()))))
+                let outcome = handled.unwrap_or_else(|_| Err(Error::Internal("a panic".into())));
+                let finish = if route.is_page() { numbered } else { finished };
+                (route.path, finish(outcome, request_id))
             }
         };
-        let response = finished(outcome, request_id);
         let (status, milliseconds) = (response.status().as_u16(), watch.milliseconds());
         tracing::info!(%method, route = path, status, milliseconds, "answered");
         response
@@ -210,7 +251,12 @@ impl<S> Router<S> {
         Some(response)
     }
 
-    fn route(&self, request: Request, watch: Stopwatch) -> Result<(&'static Route<S>, Call), Error> {
+    fn route(
+        &self,
+        request: Request,
+        watch: Stopwatch,
+        number: &str,
+    ) -> Result<(&'static Route<S>, Call), Error> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         let Ok(found) = self.paths.at(without_slash(path)) else {
@@ -225,7 +271,12 @@ impl<S> Router<S> {
                 allow: allow.join(", "),
             });
         };
-        acceptable(&parts.headers)?;
+        if !route.is_page() {
+            acceptable(&parts.headers)?;
+        }
+        // Without one a request was sent to this process itself, and nobody vouches for its Host header.
+        let origin = parts.uri.scheme().zip(parts.uri.authority());
+        let origin = origin.map(|(scheme, authority)| format!("{scheme}://{authority}"));
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), decoded(value))).collect();
         let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
@@ -238,9 +289,8 @@ impl<S> Router<S> {
         if body.len() > LONGEST_BODY {
             return Err(Error::TooLarge { limit: LONGEST_BODY });
         }
-        let call =
-            Call { headers: parts.headers, watch, parameters, query: query.into_owned().collect(), body };
-        Ok((route, call))
+        let (number, query) = (number.to_owned(), query.into_owned().collect());
+        Ok((route, Call { headers: parts.headers, watch, number, origin, parameters, query, body }))
     }
 }
 
@@ -309,10 +359,17 @@ pub fn refuse(error: Error) -> Response<Body> {
     finished(Err(error), &random::id())
 }
 
-fn finished(outcome: Result<Response<Body>, Error>, request_id: &str) -> Response<Body> {
+/// Gives an answer its number.
+fn numbered(outcome: Result<Response<Body>, Error>, request_id: &str) -> Response<Body> {
     let mut response = outcome.unwrap_or_else(|error| refusal(&error, request_id));
+    response.headers_mut().insert(REQUEST_ID, header(request_id));
+    response
+}
+
+/// Gives an answer of the API its number, and lets other sites' scripts read it.
+fn finished(outcome: Result<Response<Body>, Error>, request_id: &str) -> Response<Body> {
+    let mut response = numbered(outcome, request_id);
     let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, header(request_id));
     headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
     headers.insert("access-control-expose-headers", HeaderValue::from_static(EXPOSED));
     response
@@ -341,8 +398,18 @@ mod tests {
     use super::*;
 
     const ROUTES: &[Route<()>] = &[
-        Route { method: Method::GET, path: "/works", handle: |(), _| Box::pin(async { Ok(empty()) }) },
-        Route { method: Method::GET, path: "/panics", handle: |(), _| Box::pin(async { panic!("planted") }) },
+        Route {
+            method: Method::GET,
+            base: BASE,
+            path: "/works",
+            handle: |(), _| Box::pin(async { Ok(empty()) }),
+        },
+        Route {
+            method: Method::GET,
+            base: BASE,
+            path: "/panics",
+            handle: |(), _| Box::pin(async { panic!("planted") }),
+        },
     ];
 
     async fn answer(method: Method, path: &str) -> (u16, String) {

@@ -48,6 +48,10 @@ pub struct Instance {
     /// Whether its first grant was brought along, and not made of a code.
     #[serde(default)]
     pub imported: bool,
+    /// The app whose client it was made with; `None`: its own key and secret are in the vault.
+    pub app: Option<String>,
+    /// The link that it was made by; its visitor was never given it by a caller who could ask again.
+    pub link: Option<String>,
     /// Counts the changes of `configuration`, so that none is laid over another unseen.
     #[serde(default, skip_serializing_if = "is_none")]
     pub edits: u64,
@@ -133,11 +137,13 @@ pub struct Filter {
     pub search: Option<String>,
     /// The key of its element.
     pub element: Option<String>,
+    /// The app that it was made with.
+    pub app: Option<String>,
 }
 
 impl Filter {
     fn is_none(&self) -> bool {
-        self.tags.is_empty() && self.search.is_none() && self.element.is_none()
+        self.tags.is_empty() && self.search.is_none() && self.element.is_none() && self.app.is_none()
     }
 
     fn admits(&self, instance: &Instance) -> bool {
@@ -146,6 +152,7 @@ impl Filter {
             && self.tags.iter().all(|tag| instance.tags.contains(tag))
             && self.search.as_ref().is_none_or(named)
             && self.element.as_ref().is_none_or(|key| *key == instance.element)
+            && self.app.as_ref().is_none_or(|app| instance.app.as_ref() == Some(app))
     }
 }
 

@@ -111,6 +111,12 @@ pub fn code_verifier(key: &Key, element: &str, client_id: &str, redirect_uri: &s
     URL_SAFE_NO_PAD.encode(mac(key.bytes(), &parts))
 }
 
+/// Makes the code verifier (RFC 7636) of a session of hosted connect: what is stored of the session does not
+/// tell it, since of its state a fingerprint alone is stored.
+pub fn verifier(key: &Key, state: &str) -> String {
+    URL_SAFE_NO_PAD.encode(mac(key.bytes(), &[state.as_bytes()]))
+}
+
 /// Makes the code challenge of a verifier, method S256 (RFC 7636 section 4.2).
 pub fn code_challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier))

@@ -22,11 +22,14 @@
 //! log, a URL, an error or a `Debug`; a vendor's quirk is a field of its descriptor.
 
 pub mod app;
+pub mod body;
 pub mod catalogue;
 pub mod check;
 pub mod clean;
+pub mod client;
 pub mod clock;
 pub mod configuration;
+pub mod connect;
 #[cfg(feature = "send")]
 pub mod creation;
 pub mod credentials;
@@ -38,7 +41,9 @@ pub mod instance;
 pub mod keys;
 #[cfg(feature = "send")]
 mod lease;
+pub mod link;
 pub mod oauth;
+pub mod page;
 #[cfg(feature = "send")]
 mod patience;
 pub mod random;
@@ -53,10 +58,12 @@ pub mod renewal;
 pub mod revision;
 #[cfg(feature = "send")]
 mod schedule;
+pub mod seal;
+pub mod session;
 #[cfg(feature = "send")]
 pub mod sweep;
 #[cfg(feature = "send")]
-pub(crate) mod telemetry;
+pub mod telemetry;
 #[cfg(feature = "send")]
 pub mod tls;
 pub mod user;

@@ -77,6 +77,11 @@ impl VendorError {
         }
     }
 
+    /// Whether it is the client's key or secret that the vendor refuses.
+    pub fn refuses_client(&self) -> bool {
+        matches!(self, Self::Refused { means: Some(Permanent::BadClient), .. })
+    }
+
     /// Whether the vendor has certainly granted nothing and spent nothing. A 5xx leaves that open: a
     /// gateway may say it of a request that was acted on.
     pub fn granted_nothing(&self) -> bool {

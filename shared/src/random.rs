@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::clock::Timestamp;
+
 /// Fills an array with random bytes.
 ///
 /// # Panics
@@ -17,6 +19,12 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 /// Makes a name of 128 random bits in 32 hex digits: a secret's name, a version's or a request's id.
 pub fn id() -> String {
     hex(&bytes::<16>())
+}
+
+/// Makes a name that nobody guesses and that sorts by time: 8 hex digits of the seconds since 1970 and 128
+/// random bits.
+pub fn dated(now: Timestamp) -> String {
+    format!("{now:08x}{}", id())
 }
 
 /// Makes a secret of 256 random bits in 43 characters that need no quoting anywhere.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::app::App;
-use crate::clock::Stopwatch;
-use crate::clock::Timestamp;
+use crate::client::{Pair, Whose};
+use crate::clock::{Stopwatch, Timestamp};
 use crate::configuration::{self, Given, Split};
 use crate::element::{Element, OAuth2, Pkce};
 use crate::error::{Error, StoreError};
@@ -47,6 +47,27 @@ pub(crate) async fn redeem(
     app: &App,
     element: &Element,
     split: &Split,
+    client: Option<&str>,
+    proof: &Proof,
+    watch: Stopwatch,
+) -> Result<Granted, Error> {
+    let whose = Whose { app: client, secrets: &split.secrets };
+    let pair = whose.pair(app).await?;
+    let error = match ask(app, element, split, &pair, proof, watch).await {
+        Err(Error::Vendor(error)) => error,
+        outcome => return outcome,
+    };
+    match whose.instead(app, &pair, &error).await {
+        Some(pair) => ask(app, element, split, &pair, proof, watch).await,
+        None => Err(error.into()),
+    }
+}
+
+async fn ask(
+    app: &App,
+    element: &Element,
+    split: &Split,
+    pair: &Pair,
     proof: &Proof,
     watch: Stopwatch,
 ) -> Result<Granted, Error> {
@@ -54,7 +75,7 @@ pub(crate) async fn redeem(
         return Err(StoreError::Unavailable("it was too slow to spend the code".into()).into());
     }
     let oauth2 = element.oauth2()?;
-    let client = configuration::client(&split.secrets)?;
+    let client = pair.client();
     match proof {
         Proof::Code(code, verifier) => {
             let url = endpoint::of_instance(&oauth2.token.url, &oauth2.placeholders, &split.open)?;

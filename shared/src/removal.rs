@@ -7,7 +7,7 @@
 use serde_json::json;
 
 use crate::app::App;
-use crate::configuration;
+use crate::client::Whose;
 use crate::creation;
 use crate::error::Error;
 use crate::grant::Grant;
@@ -35,11 +35,13 @@ pub async fn remove(app: &App, instance: &Instance) -> Result<(), Error> {
 
 /// Undoes a creation that did not end and whose caller never got an answer: what it has stored is revoked
 /// and forgotten. When it has stored nothing, the vendor may have granted all the same. An import whose refresh
-/// token was rotated is completed: its owner has nothing else left.
+/// token was rotated is completed, since its owner has nothing else left, and so is what a link began: its
+/// visitor will not consent again.
 pub(crate) async fn undo(app: &App, pending: &Instance) -> Result<(), Error> {
     let (owner, predecessors) = (random::id(), pending.lease_owner.iter().cloned().collect());
     let left = lease::newest(app, &Instance { predecessors, ..pending.clone() }).await?;
-    if let Some((_, grant)) = left.as_ref().filter(|(_, grant)| pending.imported && grant.ours) {
+    let wanted = |grant: &Grant| pending.link.is_some() || pending.imported && grant.ours;
+    if let Some((_, grant)) = left.as_ref().filter(|(_, grant)| wanted(grant)) {
         return creation::adopt(app, pending.clone(), grant).await.map(drop);
     }
     let mark = Change::when("state", json!(State::Pending))
@@ -106,7 +108,7 @@ pub(crate) async fn revoke_grant(app: &App, instance: &Instance, grant: &Grant) 
     let oauth2 = element.oauth2()?;
     let Some(descriptor) = &oauth2.revoke else { return Ok(()) };
     let url = endpoint::of_instance(&descriptor.endpoint.url, &oauth2.placeholders, &instance.configuration)?;
-    let client = configuration::client(&grant.secrets)?;
-    let revoking = revoke(&app.sender, oauth2, descriptor, &url, client, &grant.tokens);
+    let pair = Whose { app: instance.app.as_deref(), secrets: &grant.secrets }.pair(app).await?;
+    let revoking = revoke(&app.sender, oauth2, descriptor, &url, pair.client(), &grant.tokens);
     asked(element, "revoke", async { Ok(revoking.await?) }).await
 }

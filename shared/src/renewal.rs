@@ -20,9 +20,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::app::App;
+use crate::client::{Pair, Whose};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::configuration;
-use crate::element::{Element, Permanent, Refresh};
+use crate::element::{Element, Refresh};
 use crate::error::{Error, StoreError};
 use crate::grant::{Grant, Tokens};
 use crate::instance::{self, Instance};
@@ -252,7 +253,7 @@ async fn under_lease(
         Verdict::RefusedForGood(why) => return end(app, lease, &why).await,
         Verdict::AppsFault => {
             telemetry::client_refused(&lease.instance);
-            (wait(app, CORRECTED), client_at_fault(lease.instance.id))
+            (wait(app, CORRECTED), client_at_fault(&lease.instance))
         }
         Verdict::InDoubt(error) => {
             telemetry::in_doubt(&lease.instance, "a refresh");
@@ -280,10 +281,14 @@ fn passing(error: VendorError) -> VendorError {
     }
 }
 
-fn client_at_fault(id: u64) -> Error {
+fn client_at_fault(instance: &Instance) -> Error {
+    let how = match &instance.app {
+        Some(app) => format!("PUT /elements/{}/apps/{app}", instance.element),
+        None => format!("PATCH /instances/{}", instance.id),
+    };
     Error::Conflict(format!(
         "The vendor refuses the client, the grant itself may live: correct oauth.api.key and oauth.api.secret with \
-         PATCH /instances/{id}"
+         {how}"
     ))
 }
 
@@ -350,7 +355,7 @@ enum Verdict {
 impl From<VendorError> for Verdict {
     fn from(error: VendorError) -> Self {
         match error {
-            VendorError::Refused { means: Some(Permanent::BadClient), .. } => Self::AppsFault,
+            error if error.refuses_client() => Self::AppsFault,
             VendorError::Refused { error, means, .. } if means.is_some() || error == "invalid_grant" => {
                 Self::RefusedForGood(error)
             }
@@ -375,27 +380,27 @@ async fn ask_vendor(
     old: &Grant,
     watch: Stopwatch,
 ) -> Result<Verdict, Error> {
-    let (instance, now) = (&lease.instance, app.clock.now());
+    let instance = &lease.instance;
     let Some(token) = &old.tokens.refresh_token else { return Err(final_token(instance)) };
-    if let Some(error) = left_alone(instance, now) {
+    if let Some(error) = left_alone(instance, app.clock.now()) {
         return Err(error);
-    }
-    // A process that stood still meanwhile has lost its lease, whatever its stopwatch says.
-    let lasts = instance.lease_until.is_some_and(|until| now < until);
-    if !lasts || !watch.is_before(SPEND_BY) {
-        let late = "The stores were too slow to ask the vendor in time; try again";
-        return Err(Error::Unfinished(late.into()));
     }
     let oauth2 = element.oauth2()?;
     let url = endpoint::of_instance(&how.endpoint.url, &oauth2.placeholders, &instance.configuration)?;
-    let client = configuration::client(&old.secrets)?;
-    let call = async || {
-        let refreshing = refresh(&app.sender, oauth2, how, &url, token, client, &app.clock);
+    let whose = Whose { app: instance.app.as_deref(), secrets: &old.secrets };
+    let pair = whose.pair(app).await?;
+    let call = async |pair: &Pair| {
+        in_time(app, instance, watch)?;
+        let refreshing = refresh(&app.sender, oauth2, how, &url, token, pair.client(), &app.clock);
         asked(element, "refresh", async { Ok(refreshing.await?) }).await
     };
-    let answer = match call().await {
+    let answer = match call(&pair).await {
         // Nothing was sent: it may be sent again.
-        Err(Error::Vendor(VendorError::Unreachable(_))) if watch.is_before(SPEND_BY) => call().await,
+        Err(Error::Vendor(VendorError::Unreachable(_))) if watch.is_before(SPEND_BY) => call(&pair).await,
+        Err(Error::Vendor(error)) => match whose.instead(app, &pair, &error).await {
+            Some(other) if in_time(app, instance, watch).is_ok() => call(&other).await,
+            _ => Err(error.into()),
+        },
         answer => answer,
     };
     match answer {
@@ -403,6 +408,16 @@ async fn ask_vendor(
         Err(Error::Vendor(error)) => Ok(error.into()),
         Err(error) => Err(error),
     }
+}
+
+/// Refuses to ask a vendor when it is too late to keep what it would give. A process that stood still meanwhile
+/// has lost its lease, whatever its stopwatch says.
+fn in_time(app: &App, instance: &Instance, watch: Stopwatch) -> Result<(), Error> {
+    let lasts = instance.lease_until.is_some_and(|until| app.clock.now() < until);
+    if lasts && watch.is_before(SPEND_BY) {
+        return Ok(());
+    }
+    Err(Error::Unfinished("The stores were too slow to ask the vendor in time; try again".into()))
 }
 
 /// Makes the next version of a grant of what the vendor answered.

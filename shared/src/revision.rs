@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::clock::{Stopwatch, Timestamp};
-use crate::configuration::{self, Given, MASK, Split};
+use crate::configuration::{self, CLIENT_ID, CLIENT_SECRET, Given, MASK, Split};
 
 use crate::element::Element;
 use crate::error::{Error, StoreError};
@@ -90,7 +90,21 @@ fn merged(element: &Element, instance: &Instance, revision: &Revision) -> Result
     let mut split = configuration::split(element, configuration)?;
     split.secrets.retain(|_, secret| !configuration::is_mask(secret));
     configuration::check_length(&split.open, &split.secrets)?;
+    let given = [CLIENT_ID, CLIENT_SECRET].map(|key| split.secrets.contains_key(key));
+    if let (Some(app), true) = (&instance.app, given[0] != given[1]) {
+        return Err(Error::Invalid(format!(
+            "The instance uses the app {app}: change that with PUT /elements/{}/apps/{app}, or give both oauth.api.key \
+             and oauth.api.secret",
+            instance.element
+        )));
+    }
     Ok(split)
+}
+
+/// Tells whether a change gives an instance a client of its own.
+fn gives_client(revision: &Revision) -> bool {
+    let given = |key| revision.configuration.as_ref().map_or("", |given| configuration::text(given, key));
+    [CLIENT_ID, CLIENT_SECRET].iter().all(|key| !given(key).is_empty() && given(key) != MASK)
 }
 
 fn loses_secret(element: &Element, instance: &Instance, split: &Split) -> bool {
@@ -109,7 +123,7 @@ fn corrects(element: &Element, revision: &Revision) -> bool {
     let given = revision.configuration.iter().flatten();
     given
         .filter(|(_, value)| value.as_deref() != Some(MASK))
-        .any(|(key, _)| key == configuration::CLIENT_ID || key == configuration::CLIENT_SECRET || tenant(key))
+        .any(|(key, _)| key == CLIENT_ID || key == CLIENT_SECRET || tenant(key))
 }
 
 /// The change of what is open, of an instance as it was seen. What may have mended the grant puts it back on the
@@ -124,6 +138,9 @@ fn described(
     let mut change = Change::when("state", json!(State::Live));
     if corrects(element, revision) {
         change = change.set("valid", true).remove("not_before").set(DUE, now);
+    }
+    if gives_client(revision) {
+        change = change.remove("app");
     }
     if let Some(name) = &revision.name {
         change = change.set("name", name.clone());
@@ -215,7 +232,10 @@ async fn next(
     split.secrets = secrets;
     configuration::check_length(&split.open, &split.secrets)?;
     let granted = match &revision.proof {
-        Some(proof) => Some(redeem(app, element, &split, proof, watch).await?),
+        Some(proof) => {
+            let client = instance.app.as_deref();
+            Some(redeem(app, element, &split, client, proof, watch).await?)
+        }
         None => None,
     };
     let tokens = granted.as_ref().map_or(old.tokens, |granted| granted.tokens.clone());

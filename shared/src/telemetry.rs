@@ -10,7 +10,9 @@ use crate::clock::{Stopwatch, Timestamp};
 use crate::element::Element;
 use crate::error::Error;
 use crate::instance::Instance;
+use crate::link::Link;
 use crate::oauth::VendorError;
+use crate::session::Ended;
 use crate::sweep::Report;
 
 /// Awaits a call to a vendor and tells how it ended.
@@ -133,6 +135,43 @@ pub(crate) fn lost(instance: &Instance) {
 /// A creation that did not end was undone: its caller never got an answer.
 pub(crate) fn undone(instance: &Instance) {
     tell!(warn, CreationUndone, instance, "a creation that did not end was undone");
+}
+
+/// A callback came that belongs to no flow, or to another browser's.
+pub fn astray(why: &str) {
+    tracing::warn!(count.CallbackAstray = 1, why, "a callback was refused");
+}
+
+/// A flow of hosted connect has ended.
+pub fn ended(link: &Link, ended: &Ended) {
+    let (element, user) = (link.element.as_str(), link.user);
+    match ended {
+        Ended::Connected(instance) => {
+            tracing::info!(count.Connected = 1, element, user, instance, "an account was connected");
+        }
+        Ended::Denied { .. } => {
+            tracing::info!(count.ConnectDenied = 1, element, user, "a visitor did not allow access");
+        }
+        Ended::LinkGone => tracing::info!(element, user, "a link had been used meanwhile"),
+        Ended::Failed { error, .. } => {
+            tracing::warn!(
+                count.ConnectFailed = 1,
+                element,
+                user,
+                error,
+                "an account could not be connected"
+            );
+        }
+        Ended::Unknown => {
+            tracing::error!(
+                count.ConnectFailed = 1,
+                element,
+                user,
+                error = "unknown",
+                "an account may be connected or not"
+            );
+        }
+    }
 }
 
 /// A pass of the sweep has ended.

@@ -1,11 +1,13 @@
 //! The payloads: what goes over the wire, in the platform's names and shapes.
 
+mod connect;
 mod element;
 mod instance;
 mod user;
 
 use serde::Serialize;
 
+pub use connect::{AppBody, LinkBody};
 pub use element::{CatalogueElement, ElementMetadata, ElementSummary, SettingBody};
 pub use instance::{AccessToken, ConfigurationEntry, InstanceBody, InstanceCount};
 pub use user::{NewUser, ReturnUrls, UserRecord};

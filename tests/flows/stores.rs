@@ -3,9 +3,10 @@
 use std::future::ready;
 use std::path::Path;
 
-use local::store::{Database, Seal, SqliteRegistry, SqliteVault};
+use local::store::{Database, SqliteRegistry, SqliteVault};
 use tempfile::TempDir;
 use valetkey::keys::Key;
+use valetkey::seal::Seal;
 
 fn database(folder: &Path) -> Database {
     Database::open(&folder.join("valetkey.db")).unwrap()

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws::config;
 use tests::template::{self, functions};
-use valetkey::http::{BASE, Route};
+use valetkey::http::Route;
 use valetkey::registry::{AGENDA, DUE};
 
 fn paths<S>(routes: &[Route<S>]) -> BTreeSet<String> {
-    routes.iter().map(|route| format!("{BASE}{}", route.path)).collect()
+    routes.iter().map(|route| format!("{}{}", route.base, route.path)).collect()
 }
 
 /// The function that takes what goes to no other.
@@ -32,6 +32,8 @@ fn every_route_of_a_function_reaches_it_through_the_template() {
         ("oauth-url", paths(oauth_url::ROUTES)),
         ("instances", paths(instances::ROUTES)),
         ("users", paths(users::ROUTES)),
+        ("connect", paths(connect::ROUTES)),
+        ("oauth-callback", paths(oauth_callback::ROUTES)),
         ("elements", paths(elements::ROUTES)),
     ];
     for (function, paths) in &code {
@@ -51,6 +53,8 @@ fn every_path_of_the_template_has_a_route() {
         ("oauth-url", paths(oauth_url::ROUTES)),
         ("instances", paths(instances::ROUTES)),
         ("users", paths(users::ROUTES)),
+        ("connect", paths(connect::ROUTES)),
+        ("oauth-callback", paths(oauth_callback::ROUTES)),
         ("elements", paths(elements::ROUTES)),
     ]);
     for function in functions() {
@@ -116,24 +120,24 @@ fn the_tables_of_the_tests_are_the_templates() {
 
 #[test]
 fn every_variable_that_a_function_reads_is_in_the_template_and_no_other() {
-    let stores = [
-        config::METRICS,
-        config::TABLE,
-        config::SECRET_PREFIX,
-        config::KMS_KEY,
-        config::TOKEN_KEY_SECRET,
-        config::USER_SECRET,
-        config::ORGANIZATION_SECRET,
-        config::PKCE_KEY,
-    ];
+    let stores = [config::METRICS, config::TABLE, config::SECRET_PREFIX, config::APP_PREFIX, config::KMS_KEY];
+    let users =
+        [config::TOKEN_KEY_SECRET, config::USER_SECRET, config::ORGANIZATION_SECRET, config::PKCE_KEY];
+    let pages = [config::CONNECT_KEY_SECRET, config::PAGE_TITLE, config::PAGE_ACCENT];
+    let links = [config::CONNECT_KEY_SECRET, config::PUBLIC_URL, config::RETURN_URLS];
+    let outward = [config::METRICS, config::TABLE, config::RETURN_URLS];
     for function in functions() {
         let given: BTreeSet<_> = function.variables.keys().map(String::as_str).collect();
-        let read: BTreeSet<_> = match function.binary.as_str() {
-            "instances" | "users" => stores.into(),
-            "refresh" => stores[..4].iter().copied().collect(),
-            "oauth-url" => [config::PKCE_KEY].into(),
-            _ => BTreeSet::new(),
+        let read = match function.binary.as_str() {
+            "instances" => [&stores[..], &users, &links].concat(),
+            "users" => [&stores[..], &users].concat(),
+            "refresh" => stores.into(),
+            "oauth-url" => vec![config::PKCE_KEY],
+            "connect" => [&outward[..], &pages].concat(),
+            "oauth-callback" => [&stores[..], &pages, &[config::TOKEN_KEY_SECRET]].concat(),
+            _ => Vec::new(),
         };
+        let read: BTreeSet<_> = read.into_iter().collect();
         assert_eq!(given, read, "{}", function.binary);
     }
 }

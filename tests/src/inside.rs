@@ -7,18 +7,25 @@ use std::sync::Arc;
 use lambda_http::http::HeaderMap;
 use lambda_http::{Body, Request};
 use local::broker::Broker;
-use local::store::{Database, Seal, SqliteRegistry, SqliteVault};
+use local::store::{Database, SqliteRegistry, SqliteVault};
 use serde_json::Value;
 use tempfile::TempDir;
 use valetkey::app::App;
 use valetkey::catalogue::Catalogue;
+use valetkey::client::Cache;
 use valetkey::clock::Clock;
+use valetkey::connect::Connect;
 use valetkey::keys::{Key, TokenKeys};
 use valetkey::oauth::send::{Limits, Sender};
+use valetkey::page::Look;
+use valetkey::seal::Seal;
 use valetkey::user::FirstUser;
 
 /// The first user's secrets.
 const SECRETS: (&str, &str) = ("planted-user-secret", "planted-organization-secret");
+
+/// Where links may send browsers back to.
+pub const RETURN_URL: &str = "https://app.example/back?a=b";
 
 /// The functions, and the folder of their stores.
 pub struct Inside {
@@ -32,10 +39,14 @@ impl Inside {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("valetkey.db")).unwrap();
         let seal = Seal::new(&Key::derive(b"master", "vault"));
+        let address = Some("http://127.0.0.1:9".to_owned());
+        let connect = Connect::new(b"master", address, vec![RETURN_URL.to_owned()], Look::default());
         let broker = Broker::new(App {
             catalogue: Arc::new(catalogue),
             clock: Clock::System,
+            apps: Arc::new(SqliteVault::new(database.clone(), seal.clone())),
             vault: Arc::new(SqliteVault::new(database.clone(), seal)),
+            clients: Cache::default(),
             registry: Arc::new(SqliteRegistry::new(database)),
             token_keys: TokenKeys::new(Key::derive(b"master", "element-token")),
             pkce_key: Key::derive(b"master", "pkce"),
@@ -43,6 +54,7 @@ impl Inside {
                 user_secret: SECRETS.0.to_owned().into(),
                 organization_secret: SECRETS.1.to_owned().into(),
             }),
+            connect: Some(connect),
             sender,
         });
         Self { broker, folder }

@@ -5,20 +5,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use local::store::{Database, Seal, SqliteRegistry, SqliteVault};
+use local::store::{Database, SqliteRegistry, SqliteVault};
 use tempfile::TempDir;
 use valetkey::app::App;
 use valetkey::catalogue::{Catalogue, read_folder};
+use valetkey::client::Cache;
 use valetkey::clock::{Clock, Stopwatch};
+use valetkey::connect::Connect;
 use valetkey::creation::{self, Draft};
 use valetkey::error::Error;
 use valetkey::instance::{self, Filter, Instance};
 use valetkey::keys::{Key, TokenKeys};
 use valetkey::oauth::send::{Limits, Sender};
+use valetkey::page::Look;
 use valetkey::redeem::Proof;
 use valetkey::registry::{self, Registry};
+use valetkey::seal::Seal;
 use valetkey::sweep::{Report, sweep};
-use valetkey::user::User;
 use valetkey::vault::Vault;
 
 use crate::broker::on_lambda;
@@ -29,6 +32,9 @@ use crate::vendor::Vendor;
 
 const GRANTED: &str =
     r#"{"access_token":"access","refresh_token":"refresh","token_type":"bearer","expires_in":60}"#;
+
+/// Where browsers would reach the processes.
+pub const ADDRESS: &str = "http://127.0.0.1:9";
 
 /// One process after another over the same stores.
 pub struct Machine {
@@ -69,11 +75,14 @@ impl Machine {
         App {
             catalogue: Arc::new(Catalogue::default().with(read_folder(self.vendor.elements.path()).unwrap())),
             clock: self.clock.clone(),
+            apps: Arc::new(self.vault.clone()),
             vault: Arc::new(vault),
+            clients: Cache::default(),
             registry: Arc::new(registry),
             token_keys: TokenKeys::new(Key::derive(b"master", "element-token")),
             pkce_key: Key::derive(b"master", "pkce"),
             first_user: None,
+            connect: Some(Connect::new(b"master", Some(ADDRESS.to_owned()), Vec::new(), Look::default())),
             sender: Sender::new(Limits::default()).unwrap(),
         }
     }
@@ -125,16 +134,7 @@ impl Machine {
 }
 
 /// The user of every process.
-pub fn user() -> User {
-    User {
-        id: 1,
-        email_address: "u@example.com".into(),
-        first_name: "U".into(),
-        last_name: "V".into(),
-        admin: false,
-        ..User::default()
-    }
-}
+const USER: u64 = 1;
 
 /// Makes an instance.
 pub async fn create(app: &App) -> Result<Instance, Error> {
@@ -157,6 +157,8 @@ pub async fn create_at(app: &App, element: &str, proof: Proof) -> Result<Instanc
         configuration: configuration.into_iter().map(|(key, value)| (key, text(value))).collect(),
         proof,
         told: BTreeMap::new(),
+        app: None,
+        link: None,
     };
-    creation::create(app, &user(), draft, Stopwatch::start()).await
+    creation::create(app, USER, draft, Stopwatch::start()).await
 }

@@ -9,7 +9,7 @@ use lambda_http::{Body, Response};
 use valetkey::catalogue::Catalogue;
 use valetkey::element::Element;
 use valetkey::error::Error;
-use valetkey::http::{self, Call, NEXT_PAGE, RETURNED_COUNT, Route, TOTAL_COUNT};
+use valetkey::http::{self, BASE, Call, NEXT_PAGE, RETURNED_COUNT, Route, TOTAL_COUNT};
 use valetkey::wire::{CatalogueElement, ElementMetadata, SettingBody};
 
 /// What this function is given: the elements of this deployment.
@@ -19,26 +19,31 @@ pub type App = Arc<Catalogue>;
 pub const ROUTES: &[Route<App>] = &[
     Route {
         method: Method::GET,
+        base: BASE,
         path: "/elements",
         handle: |app, call| Box::pin(async move { list(app, call) }),
     },
     Route {
         method: Method::GET,
+        base: BASE,
         path: "/elements/keys",
         handle: |app, _| Box::pin(async move { keys(app) }),
     },
     Route {
         method: Method::GET,
+        base: BASE,
         path: "/elements/{keyOrId}/configuration",
         handle: |app, call| Box::pin(async move { configuration(app, call) }),
     },
     Route {
         method: Method::GET,
+        base: BASE,
         path: "/elements/{keyOrId}/metadata",
         handle: |app, call| Box::pin(async move { metadata(app, call) }),
     },
     Route {
         method: Method::GET,
+        base: BASE,
         path: "/elements/{keyOrId}",
         handle: |app, call| Box::pin(async move { one(app, call) }),
     },

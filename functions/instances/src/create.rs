@@ -2,6 +2,7 @@
 
 use lambda_http::{Body, Response};
 use valetkey::app::App;
+use valetkey::client;
 use valetkey::creation;
 use valetkey::error::Error;
 use valetkey::http::{self, Call};
@@ -13,6 +14,9 @@ pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Err
     let user = app.user(call).await?;
     let body = call.object()?;
     let draft = draft::read(&app.catalogue, call.parameter("keyOrId"), &body)?;
-    let instance = creation::create(app, &user, draft, call.watch).await?;
+    if let Some(id) = &draft.app {
+        client::find(&*app.registry, user.id, draft.element, id).await?;
+    }
+    let instance = creation::create(app, user.id, draft, call.watch).await?;
     http::json(&InstanceBody::new(&instance, app.token(&instance)?, &app.catalogue, &user))
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use valetkey::body::{given, object, tags, text};
 use valetkey::catalogue::Catalogue;
 use valetkey::clean::line;
 use valetkey::configuration::{self, Given};
 use valetkey::creation::Draft;
 use valetkey::element::Element;
 use valetkey::error::Error;
-use valetkey::http;
 use valetkey::oauth::VendorError;
 use valetkey::redeem::Proof;
 use valetkey::revision::Revision;
@@ -20,9 +20,6 @@ const NO_CODE: &str = "You must provide an OAuth code in order to create an inst
 /// The answer to an import without a grant.
 const NO_TOKEN: &str = "To import a grant send oauth.user.refresh_token in the configuration (or oauth.user.token, \
                         where the vendor has no refresh tokens)";
-
-/// The most tags of an instance.
-const MOST_TAGS: usize = 50;
 
 /// Reads a body into a draft of an instance; `key_or_id` is the path's, and empty when it has none.
 pub(crate) fn read<'a>(
@@ -51,7 +48,11 @@ pub(crate) fn read<'a>(
     // A mask stands for a value that is not here.
     configuration.retain(|_, value| value.as_deref() != Some(configuration::MASK));
     let configuration = configuration::with_defaults(element, configuration);
+    let app = app_id(body, &configuration)?;
     let mut missing = configuration::missing(element, &configuration);
+    if app.is_some() {
+        missing.retain(|key| ![configuration::CLIENT_ID, configuration::CLIENT_SECRET].contains(key));
+    }
     if imports {
         // Nobody was sent anywhere, so there is no callback to name.
         missing.retain(|key| *key != configuration::REDIRECT_URI);
@@ -65,7 +66,18 @@ pub(crate) fn read<'a>(
     };
     let name = line(body.get("name"), "name")?.unwrap_or_else(|| element.identity.name.clone());
     let tags = tags(body.get("tags"))?.unwrap_or_else(|| vec![name.clone()]);
-    Ok(Draft { element, name, tags, configuration, proof, told: told(element, &provider)? })
+    Ok(Draft { element, name, tags, configuration, proof, told: told(element, &provider)?, app, link: None })
+}
+
+/// Reads `appId`: the app that has the client's key and secret, which are then not given.
+pub(crate) fn app_id(body: &Map<String, Value>, configuration: &Given) -> Result<Option<String>, Error> {
+    let Some(id) = text(body.get("appId")).filter(|id| !id.is_empty()) else { return Ok(None) };
+    let given = [configuration::CLIENT_ID, configuration::CLIENT_SECRET];
+    if given.iter().any(|key| !configuration::text(configuration, key).is_empty()) {
+        let twice = "Give either `appId` or oauth.api.key and oauth.api.secret, not both";
+        return Err(Error::Invalid(twice.into()));
+    }
+    Ok(Some(id))
 }
 
 /// Reads the body of `PUT` (`whole`) or `PATCH` into a change of an instance of that element.
@@ -141,51 +153,6 @@ fn denied(provider: &Map<String, Value>) -> Result<(), Error> {
     let words = text(provider.get("error_description")).unwrap_or_else(|| error.clone());
     let message = words.chars().filter(|c| !c.is_control()).take(500).collect();
     Err(Error::Vendor(VendorError::Refused { status: 400, error, message, means: None }))
-}
-
-fn object(body: &Map<String, Value>, name: &str) -> Result<Map<String, Value>, Error> {
-    match body.get(name) {
-        None | Some(Value::Null) => Ok(Map::new()),
-        Some(Value::Object(object)) => Ok(object.clone()),
-        Some(_) => Err(Error::Invalid(format!("`{name}` must be an object"))),
-    }
-}
-
-fn text(value: Option<&Value>) -> Option<String> {
-    value.and_then(http::text)
-}
-
-/// Reads the configuration. What the element does not know is kept whatever it is; what it knows must be
-/// text. Lengths are bounded before the code is spent, since no store takes more.
-fn given(element: &Element, configuration: &Map<String, Value>) -> Result<Given, Error> {
-    let mut given = Given::new();
-    for (key, value) in configuration {
-        let known = element.configuration.iter().any(|setting| setting.key == *key);
-        let text = match value {
-            Value::Null => None,
-            Value::Array(_) | Value::Object(_) if known => {
-                return Err(Error::Invalid(format!("`configuration`: {key} must be a string or null")));
-            }
-            Value::Array(_) | Value::Object(_) => Some(value.to_string()),
-            value => http::text(value),
-        };
-        given.insert(key.clone(), text);
-    }
-    configuration::check_length(&given, &BTreeMap::new())?;
-    Ok(given)
-}
-
-fn tags(value: Option<&Value>) -> Result<Option<Vec<String>>, Error> {
-    let tags = match value {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Array(tags)) => tags,
-        Some(tag @ Value::String(_)) => std::slice::from_ref(tag),
-        Some(_) => return Err(Error::Invalid("`tags` must be an array of strings".into())),
-    };
-    if tags.len() > MOST_TAGS {
-        return Err(Error::Invalid(format!("`tags` must be at most {MOST_TAGS}, not {}", tags.len())));
-    }
-    tags.iter().filter_map(|tag| line(Some(tag), "tags").transpose()).collect::<Result<_, _>>().map(Some)
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
-//! Instances: made from a code, listed, shown, changed, deleted, and asked for their access token.
+//! Instances: made from a code, listed, shown, changed, deleted, and asked for their access token. Beside them
+//! what they are made with: the links that visitors open, and the apps that have a client's key and secret.
 //!
 //! What is about one instance is answered below `/instances/{id}`, below
 //! `/elements/{keyOrId}/instances/{id}`, and, for whoever shows the instance's token, below `/instances`.
 
 mod access_token;
+mod apps;
 mod configuration;
 mod count;
 mod create;
 mod delete;
 mod draft;
 mod enabled;
+mod links;
 mod list;
 mod revise;
 mod show;
@@ -58,4 +61,13 @@ pub const ROUTES: &[Route<App>] = &[
     route!(POST "/instances/token", token::handle),
     route!(POST "/instances/{id}/token", token::handle),
     route!(POST "/elements/{keyOrId}/instances/{id}/token", token::handle),
+    route!(POST "/elements/{keyOrId}/links", links::create),
+    route!(GET "/elements/{keyOrId}/links", links::list),
+    route!(GET "/elements/{keyOrId}/links/{id}", links::show),
+    route!(DELETE "/elements/{keyOrId}/links/{id}", links::delete),
+    route!(POST "/elements/{keyOrId}/apps", apps::create),
+    route!(GET "/elements/{keyOrId}/apps", apps::list),
+    route!(GET "/elements/{keyOrId}/apps/{id}", apps::show),
+    route!(PUT "/elements/{keyOrId}/apps/{id}", apps::replace),
+    route!(DELETE "/elements/{keyOrId}/apps/{id}", apps::delete),
 ];

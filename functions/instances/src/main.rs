@@ -5,5 +5,6 @@ use aws::StartError;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), StartError> {
     aws::lambda::log();
-    aws::serve(instances::ROUTES, aws::deployment::app().await?).await
+    let app = Box::pin(aws::deployment::app_with_links()).await?;
+    aws::serve(instances::ROUTES, app).await
 }

@@ -10,7 +10,7 @@ use lambda_http::{Body, Response};
 use valetkey::catalogue::Catalogue;
 use valetkey::clean;
 use valetkey::error::Error;
-use valetkey::http::{self, Call, Route};
+use valetkey::http::{self, BASE, Call, Route};
 use valetkey::keys::{self, Key};
 use valetkey::oauth::authorize::{self, Challenge, Request};
 use valetkey::oauth::endpoint;
@@ -28,11 +28,13 @@ pub struct App {
 pub const ROUTES: &[Route<App>] = &[
     Route {
         method: Method::GET,
+        base: BASE,
         path: "/elements/{keyOrId}/oauth/url",
         handle: |app, call| Box::pin(async move { get(app, call) }),
     },
     Route {
         method: Method::POST,
+        base: BASE,
         path: "/elements/{keyOrId}/oauth/url",
         handle: |app, call| Box::pin(async move { post(app, call) }),
     },

@@ -3,6 +3,7 @@
 use lambda_http::{Body, Response};
 use serde_json::json;
 use valetkey::app::App;
+use valetkey::body;
 use valetkey::clean::line;
 use valetkey::error::Error;
 use valetkey::http::{self, Call};
@@ -16,18 +17,18 @@ use crate::draft;
 /// Changes what the body names.
 pub(crate) async fn patch(app: &App, call: &Call) -> Result<Response<Body>, Error> {
     let admin = app.admin(call).await?;
-    let body = call.object()?;
+    let sent = call.object()?;
     let mut change = Change::default();
-    if let Some(address) = draft::email_address(&body)? {
+    if let Some(address) = draft::email_address(&sent)? {
         change = change.set("email_address", address);
     }
     for (field, attribute) in [("firstName", "first_name"), ("lastName", "last_name")] {
-        if let Some(name) = line(body.get(field), field)? {
+        if let Some(name) = line(sent.get(field), field)? {
             change = change.set(attribute, name);
         }
     }
     for (field, dangerous) in [("admin", false), ("disabled", true)] {
-        if let Some(truth) = draft::truth(&body, field)? {
+        if let Some(truth) = body::truth(&sent, field)? {
             if truth == dangerous {
                 not_oneself(call, &admin)?;
             }

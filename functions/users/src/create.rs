@@ -2,6 +2,7 @@
 
 use lambda_http::{Body, Response};
 use valetkey::app::App;
+use valetkey::body;
 use valetkey::clean::line;
 use valetkey::error::Error;
 use valetkey::http::{self, Call};
@@ -13,12 +14,12 @@ use crate::draft;
 
 pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
     let admin = app.admin(call).await?;
-    let body = call.object()?;
+    let sent = call.object()?;
     let missing = || Error::Invalid("Missing emailAddress".into());
-    let email_address = draft::email_address(&body)?.ok_or_else(missing)?;
-    let name = |field| Ok::<_, Error>(line(body.get(field), field)?.unwrap_or_default());
+    let email_address = draft::email_address(&sent)?.ok_or_else(missing)?;
+    let name = |field| Ok::<_, Error>(line(sent.get(field), field)?.unwrap_or_default());
     let (first_name, last_name) = (name("firstName")?, name("lastName")?);
-    let is_admin = draft::truth(&body, "admin")?.unwrap_or_default();
+    let is_admin = body::truth(&sent, "admin")?.unwrap_or_default();
     let user = User {
         id: app.registry.next("user").await?,
         email_address,

@@ -10,9 +10,6 @@ const MOST_RETURN_URLS: usize = 50;
 /// The longest address (RFC 5321 section 4.5.3.1), in bytes.
 const LONGEST_ADDRESS: usize = 254;
 
-/// The longest return URL, in bytes.
-const LONGEST_URL: usize = 2_000;
-
 /// Reads `emailAddress`; `None` when it is not given.
 pub(crate) fn email_address(body: &Map<String, Value>) -> Result<Option<String>, Error> {
     let Some(address) = line(body.get("emailAddress"), "emailAddress")? else { return Ok(None) };
@@ -21,16 +18,6 @@ pub(crate) fn email_address(body: &Map<String, Value>) -> Result<Option<String>,
         return Err(Error::Invalid(format!("`emailAddress` must be an e-mail address, not {address:?}")));
     }
     Ok(Some(address))
-}
-
-/// Reads a truth value, also as text.
-pub(crate) fn truth(body: &Map<String, Value>, name: &str) -> Result<Option<bool>, Error> {
-    match body.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Bool(truth)) => Ok(Some(*truth)),
-        Some(Value::String(text)) if text == "true" || text == "false" => Ok(Some(text == "true")),
-        Some(_) => Err(Error::Invalid(format!("`{name}` must be true or false"))),
-    }
 }
 
 /// Reads `returnUrls`, each as strictly as a redirect URI.
@@ -49,8 +36,5 @@ pub(crate) fn return_urls(body: &Map<String, Value>) -> Result<Vec<String>, Erro
 
 fn return_url(given: &Value) -> Result<String, Error> {
     let url = given.as_str().ok_or_else(|| Error::Invalid("`returnUrls` must be an array of URLs".into()))?;
-    if url.len() > LONGEST_URL {
-        return Err(Error::Invalid(format!("a return URL must be at most {LONGEST_URL} bytes long")));
-    }
-    clean::redirect_uri("a return URL", url).map(str::to_owned)
+    clean::return_url("a return URL", url).map(str::to_owned)
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lambda_http::{Body, Response};
 use valetkey::app::App;
+use valetkey::client;
 use valetkey::error::Error;
 use valetkey::http::{self, Call};
 use valetkey::instance::{self, Filter, State};
@@ -38,6 +39,7 @@ pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Err
         delete_instances(app, call, id).await?;
     }
     nothing_under_way(app, id).await?;
+    forget_apps(app, id).await?;
     if user::remove(&*app.registry, id).await? { Ok(http::empty()) } else { Err(crate::unknown(id)) }
 }
 
@@ -55,6 +57,19 @@ async fn nothing_under_way(app: &App, id: u64) -> Result<(), Error> {
         tracing::warn!(instance = instance.id, user = id, "what was left of an instance goes with its user");
     }
     Ok(())
+}
+
+/// Removes the user's apps, which no instance uses any more. Links end with their user.
+async fn forget_apps(app: &App, id: u64) -> Result<(), Error> {
+    loop {
+        let (apps, more) = client::list(&*app.registry, id, None, None, AT_ONCE).await?;
+        for registered in &apps {
+            client::forget(app, registered).await?;
+        }
+        if !more {
+            return Ok(());
+        }
+    }
 }
 
 async fn delete_instances(app: &App, call: &Call, id: u64) -> Result<(), Error> {

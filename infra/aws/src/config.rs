@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use secrecy::{ExposeSecret, SecretString};
 use valetkey::catalogue::{Catalogue, read_folder};
+use valetkey::connect::{self, Connect};
 use valetkey::keys::Key;
+use valetkey::page::Look;
 
 use crate::StartError;
 
@@ -22,6 +25,18 @@ pub const USER_SECRET: &str = "VALETKEY_USER_SECRET";
 pub const ORGANIZATION_SECRET: &str = "VALETKEY_ORGANIZATION_SECRET";
 /// The key that code verifiers are made with, itself: a function without the SDK needs it.
 pub const PKCE_KEY: &str = "VALETKEY_PKCE_KEY";
+/// What the names of the secrets begin with that hold the keys and secrets of apps.
+pub const APP_PREFIX: &str = "VALETKEY_APP_PREFIX";
+/// The secret that hosted connect's keys are made of, by name or ARN.
+pub const CONNECT_KEY_SECRET: &str = "VALETKEY_CONNECT_KEY_SECRET";
+/// The scheme and host that browsers reach, where the deployment has a domain of its own.
+pub const PUBLIC_URL: &str = "VALETKEY_PUBLIC_URL";
+/// The return URLs that every user's links may name, separated by white space.
+pub const RETURN_URLS: &str = "VALETKEY_RETURN_URLS";
+/// Whose pages visitors see.
+pub const PAGE_TITLE: &str = "VALETKEY_PAGE_TITLE";
+/// The colour of the pages' buttons, `#rrggbb`.
+pub const PAGE_ACCENT: &str = "VALETKEY_PAGE_ACCENT";
 /// The namespace of the metrics.
 pub const METRICS: &str = "VALETKEY_METRICS";
 /// A folder of further elements, such as a layer's; optional.
@@ -49,6 +64,16 @@ impl Config {
             None => Vec::new(),
         };
         Ok(Arc::new(Catalogue::built_in().with(further)))
+    }
+
+    /// Puts hosted connect together; a function is given the variables of what it does.
+    pub fn connect(key: &SecretString) -> Result<Connect, StartError> {
+        let accent = optional(PAGE_ACCENT);
+        let look = Look::new(optional(PAGE_TITLE), accent.as_deref());
+        let look = look.ok_or(StartError::Wrong(PAGE_ACCENT, "it must be #rrggbb".into()))?;
+        let return_urls = connect::return_urls(&optional(RETURN_URLS).unwrap_or_default())
+            .map_err(|error| StartError::Wrong(RETURN_URLS, error.to_string()))?;
+        Ok(Connect::new(key.expose_secret().as_bytes(), optional(PUBLIC_URL), return_urls, look))
     }
 
     /// Reads the key that code verifiers are made with.

@@ -4,57 +4,94 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use valetkey::app::App;
+use valetkey::client::Cache;
 use valetkey::clock::Clock;
+use valetkey::connect::Connect;
 use valetkey::keys::{Key, TokenKeys};
 use valetkey::oauth::send::{Limits, Sender};
 use valetkey::random;
+use valetkey::registry::Registry;
 use valetkey::user::FirstUser;
 
 use crate::config::{self, Config, required};
 use crate::{Clients, DynamoRegistry, SecretsManagerVault, StartError, failure};
 
-/// Reads the deployment's secrets and builds what the handlers are given. The calls also open the
-/// connections that the first request will use.
+/// Builds what handlers of the API are given, for a function that lets users in. The calls for the deployment's
+/// secrets also open the connections that the first request will use.
 pub async fn app() -> Result<App, StartError> {
+    letting_in(&Clients::from_environment().await?).await
+}
+
+/// Builds the same for a function that also makes links and apps.
+pub async fn app_with_links() -> Result<App, StartError> {
     let clients = Clients::from_environment().await?;
-    let (token_key, user, organization) = tokio::try_join!(
-        secret(&clients, config::TOKEN_KEY_SECRET),
-        secret(&clients, config::USER_SECRET),
-        secret(&clients, config::ORGANIZATION_SECRET),
+    let (app, key) = tokio::try_join!(letting_in(&clients), secret(&clients, config::CONNECT_KEY_SECRET))?;
+    Ok(App { connect: Some(Config::connect(&key)?), ..app })
+}
+
+async fn letting_in(clients: &Clients) -> Result<App, StartError> {
+    let (token_key, user_secret, organization_secret) = tokio::try_join!(
+        secret(clients, config::TOKEN_KEY_SECRET),
+        secret(clients, config::USER_SECRET),
+        secret(clients, config::ORGANIZATION_SECRET),
     )?;
-    let token_keys = TokenKeys::derive(token_key.expose_secret(), "element-token")
-        .ok_or(StartError::Malformed(config::TOKEN_KEY_SECRET))?;
-    Ok(App {
-        catalogue: Config::catalogue()?,
-        clock: Clock::System,
-        vault: Arc::new(vault(&clients)?),
-        registry: Arc::new(registry(&clients)?),
-        token_keys,
-        pkce_key: Config::pkce_key()?,
-        first_user: Some(FirstUser { user_secret: user, organization_secret: organization }),
-        sender: Sender::new(Limits::default())?,
-    })
+    let first_user = Some(FirstUser { user_secret, organization_secret });
+    Ok(App { token_keys: token_keys(&token_key)?, first_user, ..bare(clients)? })
+}
+
+/// Builds what the vendors' callback is given: nobody logs in there, and instances are made.
+pub async fn receiver() -> Result<App, StartError> {
+    let clients = Clients::from_environment().await?;
+    let (token_key, connect_key) = tokio::try_join!(
+        secret(&clients, config::TOKEN_KEY_SECRET),
+        secret(&clients, config::CONNECT_KEY_SECRET),
+    )?;
+    let connect = Some(Config::connect(&connect_key)?);
+    Ok(App { token_keys: token_keys(&token_key)?, connect, ..bare(&clients)? })
+}
+
+/// Builds what the function is given whose links visitors open: no vault, and none of the users' secrets.
+pub async fn doorkeeper() -> Result<(Arc<dyn Registry>, Connect), StartError> {
+    let clients = Clients::from_environment().await?;
+    let key = secret(&clients, config::CONNECT_KEY_SECRET).await?;
+    Ok((Arc::new(registry(&clients)?), Config::connect(&key)?))
 }
 
 /// Builds what the sweep is given: the stores and what sends to vendors. Nobody calls it, so it has none of
 /// the deployment's secrets.
 pub async fn keeper() -> Result<App, StartError> {
-    let clients = Clients::from_environment().await?;
+    bare(&Clients::from_environment().await?)
+}
+
+/// Builds what all have that touch grants; the keys of what a function does not do are drawn at random.
+fn bare(clients: &Clients) -> Result<App, StartError> {
     let unused = |purpose| Key::derive(random::secret().as_bytes(), purpose);
+    let pkce_key = match config::optional(config::PKCE_KEY) {
+        Some(_) => Config::pkce_key()?,
+        None => unused("pkce"),
+    };
     Ok(App {
         catalogue: Config::catalogue()?,
         clock: Clock::System,
-        vault: Arc::new(vault(&clients)?),
-        registry: Arc::new(registry(&clients)?),
+        vault: Arc::new(vault(clients, config::SECRET_PREFIX)?),
+        apps: Arc::new(vault(clients, config::APP_PREFIX)?),
+        clients: Cache::default(),
+        registry: Arc::new(registry(clients)?),
         token_keys: TokenKeys::new(unused("element-token")),
-        pkce_key: unused("pkce"),
+        pkce_key,
         first_user: None,
+        connect: None,
         sender: Sender::new(Limits::default())?,
     })
 }
 
-fn vault(clients: &Clients) -> Result<SecretsManagerVault, StartError> {
-    let (prefix, key) = (required(config::SECRET_PREFIX)?, config::optional(config::KMS_KEY));
+fn token_keys(masters: &SecretString) -> Result<TokenKeys, StartError> {
+    TokenKeys::derive(masters.expose_secret(), "element-token")
+        .ok_or(StartError::Malformed(config::TOKEN_KEY_SECRET))
+}
+
+fn vault(clients: &Clients, prefix: &'static str) -> Result<SecretsManagerVault, StartError> {
+    let (prefix, key) = (required(prefix)?, config::optional(config::KMS_KEY));
     Ok(SecretsManagerVault::new(clients.secrets_manager.clone(), prefix, key))
 }
 

@@ -1,6 +1,6 @@
 //! valetkey on AWS: the functions' wiring, the vault on Secrets Manager, the registry on DynamoDB.
 //!
-//! [`config`] is the environment that the template gives a function, [`lambda`] serves its routes. With
+//! [`config`] is the environment that the template gives a function, [`lambda`] serves its routes or its schedule. With
 //! the feature `stores`: [`clients`] builds the SDK's clients, once a process; [`vault`] and
 //! [`registry`] are the two seams; [`deployment`] puts an `App` together; `failure` turns the SDK's
 //! errors into the stores', `http` sends its requests.
@@ -35,6 +35,9 @@ pub enum StartError {
     /// The template did not set a variable.
     #[error("the environment variable {0} is not set")]
     Unset(&'static str),
+    /// A variable holds what it must not.
+    #[error("the environment variable {0} is wrong: {1}")]
+    Wrong(&'static str, String),
     /// A folder of further elements cannot be used.
     #[error("VALETKEY_ELEMENTS: {0}")]
     Elements(#[from] valetkey::catalogue::FolderError),

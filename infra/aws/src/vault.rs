@@ -65,7 +65,9 @@ impl SecretsManagerVault {
 #[async_trait]
 impl Vault for SecretsManagerVault {
     async fn create(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
-        let tag = Tag::builder().key("valetkey").value("instance").build();
+        // The name's part before the secret's own says what it is of: an instance or an app.
+        let kind = self.prefix.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let tag = Tag::builder().key("valetkey").value(kind).build();
         let created = self
             .client
             .create_secret()

@@ -20,6 +20,8 @@ pub struct Broker {
     instances: Router<App>,
     users: Router<App>,
     app: App,
+    callback: Router<App>,
+    connect: Option<(Router<connect::App>, connect::App)>,
     elements: (Router<Elements>, Elements),
 }
 
@@ -28,7 +30,15 @@ impl Broker {
     pub fn new(app: App) -> Self {
         let catalogue: Arc<Catalogue> = Arc::clone(&app.catalogue);
         let oauth_url = OAuthUrl { catalogue: Arc::clone(&catalogue), pkce_key: app.pkce_key.clone() };
+        let outward = app.connect.clone().map(|connect| connect::App {
+            catalogue: Arc::clone(&catalogue),
+            clock: app.clock.clone(),
+            registry: Arc::clone(&app.registry),
+            connect,
+        });
         Self {
+            callback: Router::new(oauth_callback::ROUTES),
+            connect: outward.map(|outward| (Router::new(connect::ROUTES), outward)),
             oauth_url: (Router::new(oauth_url::ROUTES), oauth_url),
             instances: Router::new(instances::ROUTES),
             users: Router::new(users::ROUTES),
@@ -51,6 +61,10 @@ impl Broker {
             self.instances.answer(&self.app, request).await
         } else if self.users.knows(path) {
             self.users.answer(&self.app, request).await
+        } else if self.callback.knows(path) {
+            self.callback.answer(&self.app, request).await
+        } else if let Some((router, app)) = self.connect.as_ref().filter(|(router, _)| router.knows(path)) {
+            router.answer(app, request).await
         } else {
             self.elements.0.answer(&self.elements.1, request).await
         }

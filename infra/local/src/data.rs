@@ -11,10 +11,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use valetkey::keys::Key;
 use valetkey::registry::Registry;
+use valetkey::seal::Seal;
 use valetkey::user;
 use valetkey::{error::StoreError, random};
 
-use crate::store::{self, Database, OpenError, Seal};
+use crate::store::{self, Database, OpenError};
 
 /// The folder that holds all that this process must not lose.
 #[derive(Debug, Clone)]

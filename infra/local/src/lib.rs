@@ -17,16 +17,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use valetkey::app::App;
 use valetkey::catalogue::{self, Catalogue};
+use valetkey::client::Cache;
 use valetkey::clock::Clock;
+use valetkey::connect::Connect;
 use valetkey::error::StoreError;
 use valetkey::keys::{Key, TokenKeys};
 use valetkey::oauth::send::{Limits, Sender};
+use valetkey::page::Look;
 use valetkey::registry::{Item, Key as ItemKey, Registry, Written};
 use valetkey::tls::BuildError;
+use valetkey::vault::Vault;
 
 use crate::broker::Broker;
 use crate::data::{Folder, FolderError};
@@ -91,14 +95,18 @@ pub async fn run(options: Options) -> Result<(), StartError> {
     registry.remove_expired(Clock::System.now()).await?;
     keep_apart(&registry, &options).await?;
     let derive = |purpose| Key::derive(master.expose_secret().as_bytes(), purpose);
+    let vault: Arc<dyn Vault> = Arc::new(SqliteVault::new(database, seal));
     let app = App {
         catalogue: Arc::new(catalogue(&options, &base)?),
         clock: Clock::System,
-        vault: Arc::new(SqliteVault::new(database, seal)),
+        apps: Arc::clone(&vault),
+        vault,
+        clients: Cache::default(),
         registry: Arc::new(registry.clone()),
         token_keys: TokenKeys::new(derive("element-token")),
         pkce_key: derive("pkce"),
         first_user: None,
+        connect: Some(connect(&options, &base, &master)),
         sender: Sender::new(Limits::default())?,
     };
     let sandbox = if options.live { None } else { Some(sandbox(&folder, &options)?) };
@@ -114,6 +122,12 @@ pub async fn run(options: Options) -> Result<(), StartError> {
     server::serve(listener, signals, Broker::new(app), sandbox, Duration::from_secs(options.sweep_every))
         .await?;
     Ok(())
+}
+
+fn connect(options: &Options, base: &str, master: &SecretString) -> Connect {
+    let key = Key::derive(master.expose_secret().as_bytes(), "connect");
+    let look = Look { title: options.page_title.clone(), accent: options.page_accent };
+    Connect::new(key.bytes(), Some(base.to_owned()), options.return_urls.clone(), look)
 }
 
 /// Keeps the sandbox's grants and those of real vendors in folders of their own: either would refuse, and

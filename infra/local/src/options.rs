@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use tracing::Level;
+use valetkey::clean;
+use valetkey::page::Colour;
 
 /// valetkey on one machine: an OAuth 2.0 connector broker with an embedded store.
 ///
@@ -36,6 +38,19 @@ pub struct Options {
     /// 0: never
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub sweep_every: u64,
+
+    /// A URL that links may send browsers back to, compared letter by letter, besides those of each user
+    /// (PUT /users/{id}/return-urls); can be given several times
+    #[arg(long = "return-url", value_name = "URL", value_parser = return_url)]
+    pub return_urls: Vec<String>,
+
+    /// Whose pages visitors of links see
+    #[arg(long, value_name = "TEXT", default_value = "valetkey")]
+    pub page_title: String,
+
+    /// The colour of those pages' buttons
+    #[arg(long, value_name = "#RRGGBB", default_value = "#1d4ed8", value_parser = colour)]
+    pub page_accent: Colour,
 
     /// How much to log on standard error: error, warn, info or debug
     #[arg(long, value_name = "LEVEL", default_value = "info")]
@@ -69,6 +84,14 @@ pub struct Habits {
     /// How long it takes to answer, after it has acted
     #[arg(long = "sandbox-latency", value_name = "MILLISECONDS", default_value = "0", value_parser = milliseconds)]
     pub latency: Duration,
+}
+
+fn return_url(text: &str) -> Result<String, String> {
+    clean::return_url("it", text).map(str::to_owned).map_err(|error| error.to_string())
+}
+
+fn colour(text: &str) -> Result<Colour, String> {
+    Colour::parse(text).ok_or_else(|| "it must be # and six hex digits".to_owned())
 }
 
 fn milliseconds(text: &str) -> Result<Duration, String> {

@@ -4,7 +4,6 @@
 //! that is killed at any moment loses nothing that it has answered.
 
 mod registry;
-mod seal;
 mod vault;
 
 use std::fs::{self, OpenOptions};
@@ -15,9 +14,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use valetkey::error::StoreError;
+use valetkey::seal::Seal;
 
 pub use registry::SqliteRegistry;
-pub use seal::Seal;
 pub use vault::SqliteVault;
 
 /// The steps from an empty database to today's schema. Its header counts those that were made, and a
@@ -142,9 +141,9 @@ impl Database {
                 let proof =
                     transaction.query_row("SELECT proof FROM seal", [], |row| row.get::<_, Vec<u8>>(0));
                 let proven = match proof {
-                    Ok(proof) => seal.open("seal", "proof", &proof).is_some(),
+                    Ok(proof) => seal.open(["seal", "proof"], &proof).is_some(),
                     Err(rusqlite::Error::QueryReturnedNoRows) => {
-                        let proof = seal.close("seal", "proof", b"valetkey");
+                        let proof = seal.close(["seal", "proof"], b"valetkey");
                         transaction.execute("INSERT INTO seal VALUES (?1)", [proof])?;
                         true
                     }

@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::element::{OAuth2, Pkce};
+use crate::element::{OAuth2, Pkce, ResponseMode};
 use crate::keys;
 
 /// What is left as it is in a query: the unreserved characters of RFC 3986 section 2.3.
@@ -67,6 +67,9 @@ fn parameters(oauth2: &OAuth2, request: &Request<'_>) -> Vec<(String, String)> {
         };
         parameters.push(("code_challenge".to_owned(), challenge));
         parameters.push(("code_challenge_method".to_owned(), "S256".to_owned()));
+    }
+    if authorize.response_mode == ResponseMode::FormPost {
+        parameters.push(("response_mode".to_owned(), "form_post".to_owned()));
     }
     parameters.extend(authorize.extra.clone());
     parameters

@@ -34,6 +34,9 @@ pub struct InstanceBody<'a> {
     trace_logging_enabled: bool,
     caching_enabled: bool,
     external_authentication: &'static str,
+    /// Ours: the app that it was made with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_id: Option<&'a str>,
     user: UserBody<'a>,
 }
 
@@ -71,6 +74,7 @@ impl<'a> InstanceBody<'a> {
             trace_logging_enabled: false,
             caching_enabled: false,
             external_authentication: if instance.imported { "initial" } else { "none" },
+            app_id: instance.app.as_deref(),
             user: UserBody {
                 id: user.id,
                 email_address: &user.email_address,

@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
 use secrecy::{ExposeSecret, SecretString};
 use valetkey::error::StoreError;
+use valetkey::seal::Seal;
 use valetkey::vault::{PutError, Vault};
 
-use super::{Database, Seal, WorkError};
+use super::{Database, WorkError};
 
 /// The versions of a secret that are kept: as many as in Secrets Manager.
 const KEPT: i64 = 100;
@@ -43,7 +44,7 @@ impl SqliteVault {
                 (false, false) => return Ok(Err(PutError::Gone)),
                 _ => {}
             }
-            let sealed = seal.close(&secret, &version, text.expose_secret().as_bytes());
+            let sealed = seal.close([&secret, &version], text.expose_secret().as_bytes());
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO secrets (secret, version, sealed, number)
                  SELECT ?1, ?2, ?3, coalesce(max(number), 0) + 1 FROM secrets WHERE secret = ?1 RETURNING number",
@@ -116,7 +117,7 @@ fn exists(transaction: &Transaction<'_>, secret: &str) -> Result<bool, WorkError
 }
 
 fn open(seal: &Seal, secret: &str, version: &str, sealed: &[u8]) -> Result<SecretString, StoreError> {
-    let opened = seal.open(secret, version, sealed).and_then(|bytes| String::from_utf8(bytes).ok());
+    let opened = seal.open([secret, version], sealed).and_then(|bytes| String::from_utf8(bytes).ok());
     opened
         .map(SecretString::from)
         .ok_or_else(|| StoreError::Damaged(format!("the version {version} of a secret does not open")))

@@ -1,0 +1,32 @@
+//! Hosted connect, outward: a visitor opens a link and is sent to the vendor.
+//!
+//! Anybody may come here, so it can open neither a vault nor a client's secret: of a link it opens the client's
+//! id alone, which the vendor's address holds anyway.
+
+mod form;
+mod hop;
+
+use std::sync::Arc;
+
+use valetkey::catalogue::Catalogue;
+use valetkey::clock::Clock;
+use valetkey::connect::Connect;
+use valetkey::http::Route;
+use valetkey::page;
+use valetkey::registry::Registry;
+
+/// What this function is given.
+pub struct App {
+    /// The elements of this deployment.
+    pub catalogue: Arc<Catalogue>,
+    /// The time.
+    pub clock: Clock,
+    /// Where records are.
+    pub registry: Arc<dyn Registry>,
+    /// What hosted connect needs.
+    pub connect: Connect,
+}
+
+/// The routes that this function answers.
+pub const ROUTES: &[Route<App>] =
+    &[page!(GET "/connect/{link}", hop::open), page!(POST "/connect/{link}", hop::filled_in)];

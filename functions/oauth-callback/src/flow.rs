@@ -1,0 +1,140 @@
+//! From a session that was taken to its end: an instance, or the reason why there is none.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use valetkey::app::App;
+use valetkey::clean::line;
+use valetkey::configuration::{self, Given};
+use valetkey::creation::{self, Draft};
+use valetkey::element::Element;
+use valetkey::error::Error;
+use valetkey::http::Call;
+use valetkey::instance;
+use valetkey::link::{self, Link};
+use valetkey::oauth::VendorError;
+use valetkey::redeem::Proof;
+use valetkey::revision::{Revision, revise};
+use valetkey::session::Ended;
+
+use crate::returned::Returned;
+
+/// Does what a vendor's answer says; `name` is the session's. It cannot fail: every failure is an end.
+pub(crate) async fn finish(
+    app: &App,
+    call: &Call,
+    name: &str,
+    link: &Link,
+    state: &str,
+    returned: &Returned,
+) -> Ended {
+    // An error wins over a code: the visitor, or the vendor, said no.
+    if let Some(error) = returned.error() {
+        return refused(error, returned.description());
+    }
+    let Some(code) = returned.get("code") else {
+        return failed("server_error", "The vendor sent neither a code nor an error", None);
+    };
+    match link::take(&*app.registry, link, name).await {
+        Ok(true) => {}
+        Ok(false) => return Ended::LinkGone,
+        Err(cause) => return not_made(&cause.into()),
+    }
+    let made = match app.connect().map(|connect| connect.code_verifier(state)) {
+        Ok(verifier) => {
+            let proof = Proof::Code(code.into(), Some(verifier.into()));
+            make(app, call, link, proof, returned).await
+        }
+        Err(error) => Err(error),
+    };
+    match made {
+        Ok(id) => Ended::Connected(id),
+        Err(error) if error.granted_nothing() => {
+            if let Err(cause) = link::give_back(&*app.registry, link, name).await {
+                tracing::warn!(?cause, "a link was not given back");
+            }
+            not_made(&error)
+        }
+        Err(cause) => {
+            tracing::error!(?cause, "a flow ended in doubt");
+            Ended::Unknown
+        }
+    }
+}
+
+async fn make(app: &App, call: &Call, link: &Link, proof: Proof, returned: &Returned) -> Result<u64, Error> {
+    let element = app.catalogue.element(&link.element)?;
+    let mut configuration = link.configuration.clone();
+    let secrets = link.secrets(&app.connect()?.seal)?;
+    let exposed = secrets.iter().map(|(key, secret)| (key.clone(), Some(exposed(secret))));
+    configuration.extend(exposed.collect::<Given>());
+    let told = told(element, returned)?;
+    if let Some(id) = link.instance {
+        let instance = instance::find(&*app.registry, link.user, id).await?;
+        let instance = instance.ok_or_else(|| instance::unknown(id))?;
+        let (name, tags, configuration) = (link.name.clone(), link.tags.clone(), Some(configuration));
+        let revision = Revision { name, tags, configuration, whole: false, proof: Some(proof), told };
+        return Ok(revise(app, instance, &revision, call.watch).await?.id);
+    }
+    // A mask stands for the client's key and secret, which the app has.
+    configuration.retain(|_, value| value.as_deref() != Some(configuration::MASK));
+    let name = link.name.clone().unwrap_or_else(|| element.identity.name.clone());
+    let tags = link.tags.clone().unwrap_or_else(|| vec![name.clone()]);
+    let (client, link_id) = (link.app.clone(), Some(link.id.clone()));
+    let draft = Draft { element, name, tags, configuration, proof, told, app: client, link: link_id };
+    Ok(creation::create(app, link.user, draft, call.watch).await?.id)
+}
+
+fn exposed(secret: &secrecy::SecretString) -> String {
+    secrecy::ExposeSecret::expose_secret(secret).to_owned()
+}
+
+/// Takes what the element wants to keep of the vendor's callback.
+fn told(element: &Element, returned: &Returned) -> Result<BTreeMap<String, String>, Error> {
+    let mut told = BTreeMap::new();
+    for (parameter, key) in element.oauth2.iter().flat_map(|oauth2| &oauth2.callback) {
+        let value = returned.get(parameter).map(|value| json!(value));
+        if let Some(value) = line(value.as_ref(), parameter)? {
+            told.insert(key.clone(), value);
+        }
+    }
+    Ok(told)
+}
+
+/// What a vendor's error means (RFC 6749 section 4.1.2.1).
+fn refused(error: &str, description: Option<String>) -> Ended {
+    if error == "access_denied" {
+        let usual = || "The user did not allow access".to_owned();
+        return Ended::Denied { description: description.unwrap_or_else(usual) };
+    }
+    let words = description.clone().unwrap_or_else(|| format!("The vendor answered {error}"));
+    failed(error, &words, description)
+}
+
+/// What an error means that certainly left no grant.
+fn not_made(error: &Error) -> Ended {
+    tracing::warn!(cause = ?error, "a flow made no instance");
+    let busy = |words: &str| failed("temporarily_unavailable", words, None);
+    match error {
+        Error::Vendor(VendorError::Refused { message, .. }) if error_is_clients(error) => {
+            failed("server_error", "The vendor refuses the app's key or secret", Some(message.clone()))
+        }
+        Error::Vendor(VendorError::Refused { message, .. }) => {
+            failed("server_error", "The vendor refused the code", Some(message.clone()))
+        }
+        Error::Vendor(_) => busy("The vendor cannot answer just now"),
+        Error::Store(_) | Error::Leased(_) | Error::Unfinished(_) | Error::TooOften(_) => {
+            busy("Nothing could be stored just now")
+        }
+        Error::NotFound(_) => failed("server_error", "The instance is not there any more", None),
+        error => failed("server_error", &error.to_string(), None),
+    }
+}
+
+fn error_is_clients(error: &Error) -> bool {
+    matches!(error, Error::Vendor(cause) if cause.refuses_client())
+}
+
+fn failed(error: &str, description: &str, said: Option<String>) -> Ended {
+    Ended::Failed { error: error.into(), description: description.into(), said }
+}

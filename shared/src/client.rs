@@ -1,0 +1,298 @@
+//! Apps: a client's key and secret at a vendor (RFC 6749 section 2), given once and named by links and instances.
+//!
+//! The vault keeps them below the app's id; an instance that was made with an app holds that id and no copy, so
+//! that a new secret counts for all at once. What was read is kept for five minutes, and read again when a
+//! vendor refuses it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::configuration::{CLIENT_ID, CLIENT_SECRET};
+use crate::element::Element;
+use crate::error::{Error, StoreError};
+use crate::instance::{self, Filter};
+#[cfg(feature = "send")]
+use crate::oauth::VendorError;
+#[cfg(feature = "send")]
+use crate::oauth::send::Client;
+use crate::random;
+use crate::registry::{self, Change, Condition, Key, Page, Registry, Written};
+use crate::seal::Seal;
+use crate::vault::PutError;
+
+/// How long a key and secret that were read are used again, in seconds.
+const FRESH: Timestamp = 300;
+
+/// The registry's record of an app. It holds no secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Registered {
+    /// Its name in the vault too.
+    pub id: String,
+    /// The user who owns it.
+    pub user: u64,
+    /// The element's key.
+    pub element: String,
+    /// What its owner calls it, cleaned.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The client's id at the vendor, sealed; absent until the vault has it.
+    pub client: Option<String>,
+}
+
+/// A client's key and secret.
+pub struct Pair {
+    /// `oauth.api.key`.
+    pub key: SecretString,
+    /// `oauth.api.secret`.
+    pub secret: SecretString,
+}
+
+impl Pair {
+    fn to_text(&self) -> SecretString {
+        json!({CLIENT_ID: self.key.expose_secret(), CLIENT_SECRET: self.secret.expose_secret()})
+            .to_string()
+            .into()
+    }
+
+    fn from_text(text: &SecretString) -> Option<Self> {
+        let mut pair: BTreeMap<String, SecretString> = serde_json::from_str(text.expose_secret()).ok()?;
+        Some(Self { key: pair.remove(CLIENT_ID)?, secret: pair.remove(CLIENT_SECRET)? })
+    }
+
+    #[cfg(feature = "send")]
+    pub(crate) fn client(&self) -> Client<'_> {
+        Client { id: self.key.expose_secret(), secret: &self.secret }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        let same = |a: &SecretString, b: &SecretString| a.expose_secret() == b.expose_secret();
+        same(&self.key, &other.key) && same(&self.secret, &other.secret)
+    }
+}
+
+/// The keys and secrets that were read last.
+#[derive(Default)]
+pub struct Cache(Mutex<HashMap<String, (Timestamp, Arc<Pair>)>>);
+
+impl Cache {
+    fn fresh(&self, id: &str, now: Timestamp) -> Option<Arc<Pair>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(id).filter(|(read, _)| (0..FRESH).contains(&(now - read))).map(|(_, pair)| Arc::clone(pair))
+    }
+
+    fn keep(&self, id: &str, now: Timestamp, pair: &Arc<Pair>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, (read, _)| (0..FRESH).contains(&(now - *read)));
+        kept.insert(id.to_owned(), (now, Arc::clone(pair)));
+    }
+}
+
+fn key(user: u64, id: &str) -> Key {
+    Key::new(partition(user), format!("{PREFIX}{id}"))
+}
+
+/// The records of one user begin so.
+const PREFIX: &str = "app#";
+
+fn partition(user: u64) -> String {
+    format!("user#{user}")
+}
+
+/// Answers for an app that is not there, or another user's, or another element's.
+pub fn unknown(id: &str) -> Error {
+    Error::NotFound(format!("No app found with ID {}", id.chars().take(100).collect::<String>()))
+}
+
+/// Finds a user's app for an element.
+pub async fn find(
+    registry: &dyn Registry,
+    user: u64,
+    element: &Element,
+    id: &str,
+) -> Result<Registered, Error> {
+    let plain = id.len() == 40 && id.bytes().all(|c| c.is_ascii_hexdigit());
+    let found = if plain { registry.get(&key(user, id)).await? } else { None };
+    let app: Option<Registered> = found.map(registry::from_item).transpose()?;
+    app.filter(|app| app.element == element.identity.key).ok_or_else(|| unknown(id))
+}
+
+impl Registered {
+    /// Opens the client's id.
+    pub fn client_id(&self, seal: &Seal) -> Result<String, Error> {
+        let Some(sealed) = &self.client else {
+            let id = &self.id;
+            return Err(Error::Conflict(format!(
+                "The app {id} has no key and secret: give them with PUT /elements/{}/apps/{id}",
+                self.element
+            )));
+        };
+        let damaged = || StoreError::Damaged("what is sealed in an app does not open".into());
+        Ok(seal.open_text([&self.id, "client"], sealed).ok_or_else(damaged)?)
+    }
+}
+
+/// Registers an app. Its record comes first, so that a death after it leaves nothing that nobody can find.
+pub async fn register(
+    app: &App,
+    user: u64,
+    element: &Element,
+    name: String,
+    pair: &Pair,
+) -> Result<Registered, Error> {
+    let now = app.clock.now();
+    let element = element.identity.key.clone();
+    let registered = Registered { id: random::dated(now), user, element, name, created: now, client: None };
+    app.registry.insert(&key(user, &registered.id), registry::to_item(&registered)?).await?;
+    replace(app, &registered, None, pair).await
+}
+
+/// Gives an app another key and secret, and another name when there is one. What was made with it goes on with
+/// these.
+pub async fn replace(
+    app: &App,
+    registered: &Registered,
+    name: Option<String>,
+    pair: &Pair,
+) -> Result<Registered, Error> {
+    let (id, version) = (&registered.id, random::id());
+    let text = pair.to_text();
+    let put = match registered.client {
+        Some(_) => app.apps.put(id, &version, &text).await,
+        None => app.apps.create(id, &version, &text).await,
+    };
+    let put = match put {
+        // A request that died between the vault and the record, or the other way round.
+        Err(PutError::Gone) => app.apps.create(id, &version, &text).await,
+        Err(PutError::Taken) => app.apps.put(id, &version, &text).await,
+        put => put,
+    };
+    match put {
+        Ok(()) => {}
+        Err(PutError::Store(cause)) => return Err(cause.into()),
+        Err(cause) => return Err(Error::Internal(cause.to_string())),
+    }
+    let client = app.connect()?.seal.close_text([id, "client"], pair.key.expose_secret());
+    let mut change = Change::default().set("client", client);
+    if let Some(name) = name {
+        change = change.set("name", name);
+    }
+    match app.registry.update(&key(registered.user, id), change).await? {
+        Written::Done(item) => Ok(registry::from_item(item)?),
+        Written::Refused(_) => {
+            // It was removed meanwhile.
+            app.apps.remove(id).await?;
+            Err(unknown(id))
+        }
+    }
+}
+
+/// Lists at most `limit` of a user's apps for an element, the oldest first, after the one with the id `after`,
+/// and tells whether there may be more.
+pub async fn list(
+    registry: &dyn Registry,
+    user: u64,
+    element: Option<&Element>,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<Registered>, bool), StoreError> {
+    let mut last = after.map(|id| format!("{PREFIX}{id}"));
+    let mut found = Vec::new();
+    loop {
+        let Page { items, more } =
+            registry.list(&partition(user), PREFIX, last.as_deref(), limit + 1).await?;
+        last = items.last().map(|(sort, _)| sort.clone());
+        for (_, item) in items {
+            let app: Registered = registry::from_item(item)?;
+            if element.is_some_and(|element| element.identity.key != app.element) {
+                continue;
+            }
+            if found.len() == limit {
+                return Ok((found, true));
+            }
+            found.push(app);
+        }
+        if !more {
+            return Ok((found, false));
+        }
+    }
+}
+
+/// Removes an app that no instance was made with.
+pub async fn remove(app: &App, registered: &Registered) -> Result<(), Error> {
+    let filter = Filter { app: Some(registered.id.clone()), ..Filter::default() };
+    let (users, _) = instance::list(&*app.registry, registered.user, &filter, None, 1).await?;
+    if let Some(instance) = users.first() {
+        return Err(Error::Conflict(format!(
+            "Instances use the app {}, instance {} among them: delete them first, or give them a key and secret of \
+             their own with PATCH /instances/{}",
+            registered.id, instance.id, instance.id
+        )));
+    }
+    forget(app, registered).await
+}
+
+/// Removes an app, whoever uses it.
+pub async fn forget(app: &App, registered: &Registered) -> Result<(), Error> {
+    app.apps.remove(&registered.id).await?;
+    app.registry.remove(&key(registered.user, &registered.id), Vec::<Condition>::new()).await?;
+    Ok(())
+}
+
+/// Whose client asks a vendor: an app's, or the one whose key and secret are among an instance's.
+#[cfg(feature = "send")]
+#[derive(Clone, Copy)]
+pub(crate) struct Whose<'a> {
+    /// The app's id; it counts as long as there is no key and secret of the instance's own.
+    pub(crate) app: Option<&'a str>,
+    /// The instance's secrets.
+    pub(crate) secrets: &'a BTreeMap<String, SecretString>,
+}
+
+#[cfg(feature = "send")]
+impl Whose<'_> {
+    fn app(&self) -> Option<&str> {
+        self.app.filter(|_| !self.secrets.contains_key(CLIENT_SECRET))
+    }
+
+    /// Gives the client's key and secret.
+    pub(crate) async fn pair(&self, app: &App) -> Result<Arc<Pair>, Error> {
+        let Some(id) = self.app() else {
+            let secret = |key: &str| {
+                self.secrets.get(key).cloned().ok_or_else(|| Error::Internal(format!("{key} is not kept")))
+            };
+            return Ok(Arc::new(Pair { key: secret(CLIENT_ID)?, secret: secret(CLIENT_SECRET)? }));
+        };
+        match app.clients.fresh(id, app.clock.now()) {
+            Some(pair) => Ok(pair),
+            None => read(app, id).await,
+        }
+    }
+
+    /// Gives another key and secret when a vendor has refused those of an app, and the app has been given others
+    /// since they were read.
+    pub(crate) async fn instead(&self, app: &App, refused: &Pair, error: &VendorError) -> Option<Arc<Pair>> {
+        let id = self.app().filter(|_| error.refuses_client())?;
+        let read = read(app, id).await.ok()?;
+        (!read.is(refused)).then_some(read)
+    }
+}
+
+#[cfg(feature = "send")]
+async fn read(app: &App, id: &str) -> Result<Arc<Pair>, Error> {
+    let found = app.apps.latest(id).await?;
+    let pair = found.and_then(|(_, text)| Pair::from_text(&text));
+    let pair = Arc::new(pair.ok_or_else(|| {
+        Error::Conflict(format!(
+            "The app {id} has no key and secret: give them with PUT on it, or name another"
+        ))
+    })?);
+    app.clients.keep(id, app.clock.now(), &pair);
+    Ok(pair)
+}

@@ -1,0 +1,250 @@
+//! Links: what a visitor opens to connect an account. Whoever has one can begin a flow, so its id cannot be
+//! guessed; what comes of it belongs to the user who made it.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::configuration::Given;
+use crate::error::{Error, StoreError};
+use crate::registry::{self, Change, Condition, Key, Page, Registry, TAKEN_BY, Written};
+use crate::seal::Seal;
+
+/// How long a link is kept after it has expired, in seconds: so long it can still be told why it does not work.
+const KEPT: Timestamp = 7 * 86_400;
+
+/// The registry's record of a link. Its secrets are sealed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Link {
+    /// The owner's number and a name that nobody guesses: together they say where the record is.
+    pub id: String,
+    /// The user who made it.
+    pub user: u64,
+    /// The element's key.
+    pub element: String,
+    /// The name of the instance, cleaned.
+    pub name: Option<String>,
+    /// The tags of the instance, cleaned.
+    pub tags: Option<Vec<String>>,
+    /// The configuration of the instance, with a mask in the place of every secret.
+    pub configuration: Given,
+    /// The secrets of that configuration.
+    pub sealed: Option<String>,
+    /// The client's id at the vendor, sealed: the redirect URL needs it and nothing else of the client.
+    pub client: String,
+    /// The app whose client it is.
+    pub app: Option<String>,
+    /// The instance that is to be authenticated again; `None`: a new one is made.
+    pub instance: Option<u64>,
+    /// The scope asked for.
+    pub scope: Option<String>,
+    /// The maker's own word, for the return URL.
+    pub state: Option<String>,
+    /// Where the browser is sent in the end.
+    pub return_url: Option<String>,
+    /// Whether it makes an instance each time, until it expires.
+    #[serde(default)]
+    pub reusable: bool,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it stops working.
+    pub until: Timestamp,
+    /// When its record goes.
+    pub expires: Timestamp,
+    /// The session that has used it, if it can be used once.
+    pub taken_by: Option<String>,
+}
+
+impl Link {
+    /// Names the time when the record of a link goes that works until then.
+    pub fn kept(until: Timestamp) -> Timestamp {
+        until + KEPT
+    }
+
+    /// Tells whether it has been used up.
+    pub fn is_used(&self) -> bool {
+        self.taken_by.is_some()
+    }
+
+    /// Seals the client's id for the link of that id.
+    pub fn seal_client(seal: &Seal, id: &str, client_id: &str) -> String {
+        seal.close_text([id, "client"], client_id)
+    }
+
+    /// Seals the secrets of the configuration for the link of that id.
+    pub fn seal_secrets(
+        seal: &Seal,
+        id: &str,
+        secrets: &BTreeMap<String, SecretString>,
+    ) -> Result<Option<String>, Error> {
+        if secrets.is_empty() {
+            return Ok(None);
+        }
+        let exposed: BTreeMap<_, _> =
+            secrets.iter().map(|(key, secret)| (key, secret.expose_secret())).collect();
+        let text = serde_json::to_string(&exposed).map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(Some(seal.close_text([id, "secrets"], &text)))
+    }
+
+    /// Opens the client's id.
+    pub fn client_id(&self, seal: &Seal) -> Result<String, StoreError> {
+        seal.open_text([&self.id, "client"], &self.client).ok_or_else(damaged)
+    }
+
+    /// Opens the secrets of the configuration.
+    pub fn secrets(&self, seal: &Seal) -> Result<BTreeMap<String, SecretString>, StoreError> {
+        let Some(sealed) = &self.sealed else { return Ok(BTreeMap::new()) };
+        let text = seal.open_text([&self.id, "secrets"], sealed).ok_or_else(damaged)?;
+        serde_json::from_str(&text).map_err(|_| damaged())
+    }
+}
+
+fn damaged() -> StoreError {
+    StoreError::Damaged("what is sealed in a link does not open".into())
+}
+
+/// Makes the id of a link of that user.
+pub fn id(user: u64, now: Timestamp) -> String {
+    format!("{user}-{}", crate::random::dated(now))
+}
+
+/// Names the item of a link; `None` when the id cannot be one.
+fn key(id: &str) -> Option<Key> {
+    let (user, name) = id.split_once('-')?;
+    let number: u64 = user.parse().ok().filter(|number: &u64| number.to_string() == user)?;
+    let plain = name.len() == 40 && name.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
+    plain.then(|| Key::new(partition(number), format!("{PREFIX}{name}")))
+}
+
+/// The records of one user begin so.
+const PREFIX: &str = "link#";
+
+fn partition(user: u64) -> String {
+    format!("user#{user}")
+}
+
+fn place(id: &str) -> Result<Key, StoreError> {
+    key(id).ok_or_else(|| StoreError::Damaged(format!("{id} is no link's id")))
+}
+
+/// Keeps a new link.
+pub async fn add(registry: &dyn Registry, link: &Link) -> Result<(), StoreError> {
+    // The id is random: whatever is found there is this link.
+    registry.insert(&place(&link.id)?, registry::to_item(link)?).await.map(drop)
+}
+
+/// Finds a link, also one that has expired or was used.
+pub async fn find(registry: &dyn Registry, id: &str) -> Result<Option<Link>, StoreError> {
+    match key(id) {
+        Some(key) => registry.get(&key).await?.map(registry::from_item).transpose(),
+        None => Ok(None),
+    }
+}
+
+/// Lists at most `limit` of a user's links to an element, the oldest first, after the one with the id `after`,
+/// and tells whether there are more.
+pub async fn list(
+    registry: &dyn Registry,
+    user: u64,
+    element: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<Link>, bool), StoreError> {
+    let mut last = after.and_then(key).map(|key| key.sort);
+    let mut found = Vec::new();
+    loop {
+        let Page { items, more } =
+            registry.list(&partition(user), PREFIX, last.as_deref(), limit + 1).await?;
+        last = items.last().map(|(sort, _)| sort.clone());
+        for (_, item) in items {
+            let link: Link = registry::from_item(item)?;
+            if link.element != element {
+                continue;
+            }
+            if found.len() == limit {
+                return Ok((found, true));
+            }
+            found.push(link);
+        }
+        if !more {
+            return Ok((found, false));
+        }
+    }
+}
+
+/// Withdraws a link: flows that are under way end without a grant.
+pub async fn remove(registry: &dyn Registry, link: &Link) -> Result<(), StoreError> {
+    registry.remove(&place(&link.id)?, vec![]).await.map(drop)
+}
+
+/// Uses a link, for a session: `false` when it was withdrawn, or has been used by another session and can be
+/// used once.
+pub async fn take(registry: &dyn Registry, link: &Link, session: &str) -> Result<bool, StoreError> {
+    let key = place(&link.id)?;
+    if link.reusable {
+        return Ok(registry.get(&key).await?.is_some());
+    }
+    let change = Change::default().and(Condition::Absent(TAKEN_BY)).set(TAKEN_BY, session);
+    let written = registry.update(&key, change).await?.proven_by(TAKEN_BY, session);
+    Ok(matches!(written, Written::Done(_)))
+}
+
+/// Gives a link back that a session has used and that certainly gave no grant.
+pub async fn give_back(registry: &dyn Registry, link: &Link, session: &str) -> Result<(), StoreError> {
+    if link.reusable {
+        return Ok(());
+    }
+    registry.update(&place(&link.id)?, Change::when(TAKEN_BY, session).remove(TAKEN_BY)).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Key as Secret;
+
+    #[test]
+    fn an_id_says_where_its_record_is_and_nothing_else_is_one() {
+        let id = id(7, 1_786_128_398);
+        let key = key(&id).unwrap();
+        assert_eq!(key.partition, "user#7");
+        assert!(key.sort.starts_with("link#6a7"), "{}", key.sort);
+        for wrong in
+            ["", "7", "7-", "-aa", "07-", "7-../x", &format!("+{id}"), &format!("{id}0"), &id.to_uppercase()]
+        {
+            assert!(wrong == id || super::key(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_opens_in_its_link_alone() {
+        let seal = Seal::new(&Secret::derive(b"m", "link"));
+        let secrets = BTreeMap::from([("oauth.api.secret".to_owned(), SecretString::from("planted"))]);
+        let link = |id: &str| Link {
+            id: id.into(),
+            sealed: Link::seal_secrets(&seal, "1-a", &secrets).unwrap(),
+            client: Link::seal_client(&seal, "1-a", "planted-id"),
+            user: 1,
+            element: "e".into(),
+            name: None,
+            tags: None,
+            configuration: Given::new(),
+            app: None,
+            instance: None,
+            scope: None,
+            state: None,
+            return_url: None,
+            reusable: false,
+            created: 0,
+            until: 0,
+            expires: 0,
+            taken_by: None,
+        };
+        let sealed = link("1-a");
+        assert!(!serde_json::to_string(&sealed).unwrap().contains("planted"));
+        assert_eq!(sealed.client_id(&seal).unwrap(), "planted-id");
+        assert_eq!(sealed.secrets(&seal).unwrap()["oauth.api.secret"].expose_secret(), "planted");
+        assert!(link("1-b").client_id(&seal).is_err() && link("1-b").secrets(&seal).is_err());
+    }
+}

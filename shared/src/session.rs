@@ -1,0 +1,169 @@
+//! Sessions: one browser's way to the vendor and back. A session lives ten minutes, belongs to the browser that
+//! began it, and is taken once. Its state is not stored, only a fingerprint.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::clock::Timestamp;
+use crate::error::StoreError;
+use crate::keys;
+use crate::link::Link;
+use crate::random;
+use crate::registry::{self, Change, Condition, EXPIRES, Item, Key, Registry, TAKEN_BY, Written};
+
+/// How long a session lives, in seconds.
+pub const LIVES: Timestamp = 600;
+
+/// The registry's record of a session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Session {
+    /// The fingerprint of the browser's id.
+    pub browser: String,
+    /// The request that brings the browser back, as [`crate::connect::callback`] names it.
+    pub callback: String,
+    /// What the vendor calls itself in that request (RFC 9207), where it does.
+    pub issuer: Option<String>,
+    /// The link that was opened, with what the visitor has filled in.
+    pub link: Link,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// How it ended.
+    pub result: Option<Ended>,
+}
+
+/// How a session ended: what the same browser is told whenever it comes again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// With this instance.
+    Connected(u64),
+    /// The visitor said no.
+    Denied {
+        /// The vendor's words.
+        description: String,
+    },
+    /// Without a grant.
+    Failed {
+        /// The code, of RFC 6749 section 4.1.2.1.
+        error: String,
+        /// What whoever is sent the browser back reads.
+        description: String,
+        /// What the vendor said, for the visitor.
+        said: Option<String>,
+    },
+    /// Without anybody knowing whether there is a grant.
+    Unknown,
+    /// The link had been used, or withdrawn, meanwhile.
+    LinkGone,
+}
+
+/// What a browser brings along from the vendor.
+#[derive(Debug)]
+pub struct Presented<'a> {
+    /// The state.
+    pub state: &'a str,
+    /// The browser's id.
+    pub browser: Option<&'a str>,
+    /// The request, as [`crate::connect::callback`] names it.
+    pub callback: &'a str,
+    /// The issuer.
+    pub issuer: Option<&'a str>,
+}
+
+/// What became of the attempt to take a session.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is ours, with its name.
+    Ours(String, Box<Session>),
+    /// The same browser has been here before.
+    Before(String, Box<Session>),
+    /// The same browser came too late.
+    Late(Box<Session>),
+    /// It is another browser's.
+    NotYours,
+    /// There is no such session, or what came does not belong to it.
+    Astray,
+}
+
+fn key(name: &str) -> Key {
+    Key::new(format!("session#{name}"), "session")
+}
+
+/// Makes the id of a browser.
+pub fn new_browser() -> String {
+    random::secret()
+}
+
+/// Tells whether this can be the id of a browser that we made.
+pub fn is_browser(id: &str) -> bool {
+    id.len() == 43 && id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
+}
+
+/// Begins a session, under a new state that it gives.
+pub async fn begin(registry: &dyn Registry, session: &Session) -> Result<String, StoreError> {
+    let state = random::secret();
+    registry.insert(&key(&keys::fingerprint(&state)), registry::to_item(session)?).await?;
+    Ok(state)
+}
+
+/// Takes the session that a browser comes back for. All that must hold is one condition of one write: whatever
+/// is amiss, the session is left as it was.
+pub async fn take(
+    registry: &dyn Registry,
+    presented: &Presented<'_>,
+    now: Timestamp,
+) -> Result<Taken, StoreError> {
+    let name = keys::fingerprint(presented.state);
+    // Nobody's browser has the empty fingerprint.
+    let browser = presented.browser.map(keys::fingerprint).unwrap_or_default();
+    let taker = random::id();
+    let issuer = match presented.issuer {
+        Some(issuer) => Condition::Equals("issuer", issuer.into()),
+        None => Condition::Absent("issuer"),
+    };
+    let change = Change::when("browser", browser.clone())
+        .and(Condition::Equals("callback", presented.callback.into()))
+        .and(issuer)
+        .and(Condition::Absent(TAKEN_BY))
+        .and(Condition::After(EXPIRES, now))
+        .set(TAKEN_BY, taker.clone());
+    match registry.update(&key(&name), change).await?.proven_by(TAKEN_BY, &taker) {
+        Written::Done(item) => Ok(Taken::Ours(name, Box::new(registry::from_item(item)?))),
+        Written::Refused(None) => Ok(Taken::Astray),
+        Written::Refused(Some(found)) => refused(name, &browser, presented, now, found),
+    }
+}
+
+/// Tells why a session was not taken, from what was found.
+fn refused(
+    name: String,
+    browser: &str,
+    presented: &Presented<'_>,
+    now: Timestamp,
+    found: Item,
+) -> Result<Taken, StoreError> {
+    let taken = found.contains_key(TAKEN_BY);
+    let session: Session = registry::from_item(found)?;
+    let belongs = session.callback == presented.callback && session.issuer.as_deref() == presented.issuer;
+    let late = session.expires <= now;
+    Ok(if !belongs || late && !taken && session.browser != browser {
+        Taken::Astray
+    } else if session.browser != browser {
+        Taken::NotYours
+    } else if taken {
+        Taken::Before(name, Box::new(session))
+    } else {
+        Taken::Late(Box::new(session))
+    })
+}
+
+/// Writes down how a session ended.
+pub async fn end(registry: &dyn Registry, name: &str, ended: &Ended) -> Result<(), StoreError> {
+    registry.update(&key(name), Change::default().set("result", json!(ended))).await.map(drop)
+}
+
+/// Reads how a session ended; `None` while it has not.
+pub async fn ended(registry: &dyn Registry, name: &str) -> Result<Option<Ended>, StoreError> {
+    let session: Option<Session> = registry.get(&key(name)).await?.map(registry::from_item).transpose()?;
+    Ok(session.and_then(|session| session.result))
+}
