@@ -5,6 +5,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::catalogue::Catalogue;
+#[cfg(feature = "send")]
 use crate::client::Cache;
 use crate::clock::Clock;
 use crate::connect::Connect;
@@ -31,6 +32,7 @@ pub struct App {
     /// Where the keys and secrets of apps are.
     pub apps: Arc<dyn Vault>,
     /// Those that were read last.
+    #[cfg(feature = "send")]
     pub clients: Cache,
     /// Where records are.
     pub registry: Arc<dyn Registry>,

@@ -20,7 +20,7 @@ impl Returned {
             call.queries().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
         };
         let once = |name: &&str| pairs.iter().filter(|(known, _)| known == name).count() <= 1;
-        ONCE.iter().all(|name| once(name)).then_some(Self(pairs))
+        ONCE.iter().all(once).then_some(Self(pairs))
     }
 
     /// Gives a parameter; nothing when it is empty.
