@@ -9,6 +9,7 @@ mod browser;
 mod classification;
 mod command;
 mod conformance;
+mod connect;
 mod contract;
 mod crashes;
 mod descriptors;

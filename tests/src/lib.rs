@@ -23,6 +23,7 @@ pub mod template;
 pub mod tls;
 pub mod told;
 pub mod vendor;
+pub mod visitor;
 
 use std::future::Future;
 use std::path::PathBuf;

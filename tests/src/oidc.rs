@@ -55,12 +55,17 @@ impl OidcProvider {
         stats.json::<serde_json::Value>().await.unwrap()["refreshes"].as_u64().unwrap()
     }
 
-    /// Logs in and consents as a person would, and gives the callback URL that the browser is sent to.
+    /// Logs in and consents as a person would, and gives the tests' callback URL that the browser is sent to.
     pub async fn consent(&self, oauth_url: &str) -> Url {
+        self.consent_until(oauth_url, CALLBACK).await
+    }
+
+    /// Does the same until the browser is sent to an address that begins so.
+    pub async fn consent_until(&self, oauth_url: &str, back: &str) -> Url {
         let browser = client::http();
         let mut next = Url::parse(oauth_url).unwrap();
         for _ in 0..20 {
-            if next.as_str().starts_with(CALLBACK) {
+            if next.as_str().starts_with(back) {
                 return next;
             }
             let mut page = browser.get(next.clone()).send().await.unwrap();
