@@ -10,6 +10,7 @@ mod classification;
 mod command;
 mod conformance;
 mod connect;
+mod connect_attacks;
 mod contract;
 mod crashes;
 mod descriptors;

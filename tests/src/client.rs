@@ -31,11 +31,20 @@ pub struct Client {
 
 /// Builds an HTTP client for plain HTTP on this machine that keeps cookies.
 pub fn http() -> reqwest::Client {
+    builder().cookie_store(true).build().unwrap()
+}
+
+/// Builds one that keeps no cookies.
+pub fn forgetful_http() -> reqwest::Client {
+    builder().build().unwrap()
+}
+
+fn builder() -> reqwest::ClientBuilder {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let tls = tls.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
     let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
-    client.redirect(Policy::none()).cookie_store(true).build().unwrap()
+    client.redirect(Policy::none())
 }
 
 impl Client {

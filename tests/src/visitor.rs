@@ -7,11 +7,12 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::client::{API_KEY, API_SECRET, Client, ok, parameter};
+use crate::client::{self, API_KEY, API_SECRET, Client, ok, parameter};
 
 /// A browser; another one is another visitor.
 pub struct Visitor {
     client: Client,
+    http: reqwest::Client,
     cookies: Mutex<BTreeMap<String, String>>,
 }
 
@@ -44,17 +45,17 @@ impl Got {
 impl Visitor {
     /// Opens a browser that has never been here.
     pub fn new(client: &Client) -> Self {
-        Self { client: client.clone(), cookies: Mutex::default() }
+        Self { client: client.clone(), http: client::forgetful_http(), cookies: Mutex::default() }
     }
 
     /// Opens an address, with this browser's cookies.
     pub async fn open(&self, url: &str) -> Got {
-        self.send(self.client.http.get(url)).await
+        self.send(self.http.get(url)).await
     }
 
     /// Posts a form to an address, with this browser's cookies.
     pub async fn post(&self, url: &str, form: &[(&str, &str)]) -> Got {
-        self.send(self.client.http.post(url).form(form)).await
+        self.send(self.http.post(url).form(form)).await
     }
 
     /// Gives this browser's cookies as it sends them.

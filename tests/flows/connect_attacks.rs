@@ -1,0 +1,405 @@
+//! What attackers and accidents send to hosted connect: every callback and return URL that is not what it should
+//! be, and the same one many times. The vendor counts what it is asked.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::broker::Broker;
+use tests::client::{Client, ok, outcome, parameter};
+use tests::vendor::Vendor;
+use tests::visitor::{Got, Visitor, own_client};
+use valetkey::keys::fingerprint;
+use valetkey::registry::{Change, EXPIRES, Key};
+
+const GRANTED: &str =
+    r#"{"access_token":"access","refresh_token":"refresh","token_type":"bearer","expires_in":60}"#;
+
+/// A broker whose vendor misbehaves as it is told, and grants for now.
+async fn started() -> (Vendor, Broker) {
+    let vendor = Vendor::start().await;
+    vendor.answers("200 OK", "", GRANTED);
+    let broker = Broker::start(&["--elements", vendor.elements.path().to_str().unwrap()]).await;
+    (vendor, broker)
+}
+
+/// Opens a link to the element, and gives the state that the vendor would send back.
+async fn begun(client: &Client, visitor: &Visitor) -> String {
+    let link = client.link("faulty", json!({})).await;
+    parameter(&visitor.leaves(&link).await, "state").unwrap()
+}
+
+fn callback(client: &Client, query: &str) -> String {
+    format!("{}/oauth/callback/faulty?{query}", client.base)
+}
+
+async fn count(client: &Client) -> usize {
+    let (status, list) = outcome(client.call(Method::GET, "/instances")).await;
+    if status == 404 { 0 } else { list.as_array().unwrap().len() }
+}
+
+/// Gives what a page says, without what differs from answer to answer.
+fn said(got: &Got) -> String {
+    let (_, body) = got.page.split_once("<body>").unwrap();
+    body.to_owned()
+}
+
+#[tokio::test]
+async fn a_callback_without_its_state_is_refused_in_the_same_words_and_changes_nothing() {
+    let (vendor, broker) = started().await;
+    let client = &broker.client;
+    let visitor = Visitor::new(client);
+    let state = begun(client, &visitor).await;
+    let flipped = format!("{}{}", &state[..42], if state.ends_with('A') { 'B' } else { 'A' });
+    let other = begun(client, &visitor).await;
+    let queries = [
+        "code=c".to_owned(),
+        "code=c&state=".to_owned(),
+        format!("code=c&state={flipped}"),
+        format!("code=c&state={state}%00"),
+        format!("code=c&state={state}&state={state}"),
+        format!("code=c&state={state}&state={other}"),
+        format!("code=c&code=d&state={state}"),
+        format!("code=c&code=c&state={state}"),
+        format!("code=c&state={state}&iss=a&iss=b"),
+        format!("error=access_denied&error=access_denied&state={state}"),
+    ];
+    let mut words = BTreeSet::new();
+    for query in queries {
+        let got = visitor.open(&callback(client, &query)).await;
+        assert_eq!(got.status, 400, "{query}");
+        words.insert(said(&got));
+    }
+    // Another element's, none's, a number in the place of the key, and another method.
+    for path in ["infusionsoftcrm", "nothing", "900002", "..%2ffaulty", &"x".repeat(1_000)] {
+        let url = format!("{}/oauth/callback/{path}?code=c&state={state}", client.base);
+        let got = visitor.open(&url).await;
+        assert_eq!(got.status, 400, "{path}");
+        words.insert(said(&got));
+    }
+    let shared = visitor.open(&format!("{}/oauth/callback?code=c&state={state}", client.base)).await;
+    words.insert(said(&shared));
+    let posted = format!("{}/oauth/callback/faulty", client.base);
+    let posted = visitor.post(&posted, &[("code", "c"), ("state", &state)]).await;
+    words.insert(said(&posted));
+    assert_eq!((shared.status, posted.status, words.len()), (400, 400, 1), "{words:?}");
+    assert!(vendor.requests().is_empty() && count(client).await == 0);
+    // And the flow is not burnt.
+    assert_eq!(visitor.open(&callback(client, &format!("code=c&state={state}"))).await.status, 200);
+    assert_eq!((vendor.requests().len(), count(client).await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_flow_that_took_too_long_is_over() {
+    let (vendor, broker) = started().await;
+    let client = &broker.client;
+    client.allow(&["https://app.example/back"]).await;
+    for return_url in [None, Some("https://app.example/back")] {
+        let visitor = Visitor::new(client);
+        let link = client.link("faulty", json!({"returnUrl": return_url, "state": "s"})).await;
+        let state = parameter(&visitor.leaves(&link).await, "state").unwrap();
+        let key = Key::new(format!("session#{}", fingerprint(&state)), "session");
+        broker.registry().update(&key, Change::default().set(EXPIRES, 1_000)).await.unwrap();
+        let url = callback(client, &format!("code=c&state={state}"));
+        let got = visitor.open(&url).await;
+        match return_url {
+            None => assert_eq!((got.status, got.headline()), (400, "That took too long")),
+            Some(_) => assert_eq!(
+                (got.status, got.sent("error").as_deref(), got.sent("state").as_deref()),
+                (303, Some("session_expired"), Some("s"))
+            ),
+        }
+        assert_eq!(Visitor::new(client).open(&url).await.status, 400, "another browser learns nothing");
+    }
+    assert!(vendor.requests().is_empty() && count(client).await == 0);
+}
+
+#[tokio::test]
+async fn a_link_that_has_expired_leads_nowhere() {
+    let (_vendor, broker) = started().await;
+    let client = &broker.client;
+    client.allow(&["https://app.example/back"]).await;
+    for (return_url, status) in [(None, 410), (Some("https://app.example/back"), 303)] {
+        let link = client.link("faulty", json!({"returnUrl": return_url, "state": "s"})).await;
+        let id = link["id"].as_str().unwrap();
+        let key = Key::new("user#1", format!("link#{}", id.split_once('-').unwrap().1));
+        broker.registry().update(&key, Change::default().set("until", 1_000)).await.unwrap();
+        let got = Visitor::new(client).open(link["url"].as_str().unwrap()).await;
+        assert_eq!(got.status, status);
+        if status == 303 {
+            assert_eq!(
+                (got.sent("error").as_deref(), got.sent("state").as_deref()),
+                (Some("link_expired"), Some("s"))
+            );
+        }
+        let path = format!("/elements/faulty/links/{id}");
+        assert_eq!(ok(client.call(Method::GET, &path)).await["status"], "expired");
+    }
+    let base = &client.base;
+    for id in ["x", "1-x", "0-", "1-6b03070fa23891276bbf811f87f98e48ec39d332", &"1-a".repeat(2_000)] {
+        let got = Visitor::new(client).open(&format!("{base}/connect/{id}")).await;
+        assert_eq!((got.status, got.headline()), (404, "This link does not work"), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_wins_over_a_code_and_is_escaped() {
+    let (vendor, broker) = started().await;
+    let client = &broker.client;
+    client.allow(&["https://app.example/back"]).await;
+    let script = "%3Cscript%3Ealert(1)%3C/script%3E%0d%0aX-Evil:%201";
+    for (error, headline) in
+        [("access_denied", "Faulty was not connected"), ("server_error", "Faulty could not be connected")]
+    {
+        let visitor = Visitor::new(client);
+        let state = begun(client, &visitor).await;
+        let query = format!("code=c&error={error}&error_description={script}&state={state}");
+        let got = visitor.open(&callback(client, &query)).await;
+        assert_eq!(got.headline(), headline);
+        assert!(!got.page.contains("<script") && !got.headers.contains_key("x-evil"), "{}", got.page);
+
+        let visitor = Visitor::new(client);
+        let link = client.link("faulty", json!({"returnUrl": "https://app.example/back"})).await;
+        let state = parameter(&visitor.leaves(&link).await, "state").unwrap();
+        let query = format!("code=c&error={error}&error_description={script}&state={state}");
+        let got = visitor.open(&callback(client, &query)).await;
+        let location = got.location.as_ref().unwrap().as_str();
+        assert!(location.starts_with(&format!("https://app.example/back?error={error}&")), "{location}");
+        assert!(location.bytes().all(|c| c.is_ascii_graphic() && c != b'<'), "{location}");
+    }
+    assert!(vendor.requests().is_empty() && count(client).await == 0);
+}
+
+#[tokio::test]
+async fn another_browser_is_turned_away_and_burns_nothing() {
+    let (vendor, broker) = started().await;
+    let client = &broker.client;
+    let visitor = Visitor::new(client);
+    let state = begun(client, &visitor).await;
+    let url = callback(client, &format!("code=c&state={state}"));
+    let stranger = Visitor::new(client);
+    let cookieless = stranger.open(&url).await;
+    assert_eq!((cookieless.status, cookieless.headline()), (403, "Go on in the browser where you began"));
+    begun(client, &stranger).await;
+    assert_eq!(stranger.open(&url).await.status, 403, "with a cookie of its own");
+    // Two cookies of the name: nobody knows which is the browser's.
+    let cookies = format!("{}; {}", visitor.cookies(), stranger.cookies());
+    let forgetful = tests::client::forgetful_http();
+    let both = forgetful.get(&url).header("cookie", cookies).send().await.unwrap();
+    assert_eq!(both.status(), 403);
+    for cookie in ["__Host-valetkey=", "__Host-valetkey=a", "__Host-valetkey=%00", "=", ";;"] {
+        let odd = forgetful.get(&url).header("cookie", cookie).send().await.unwrap();
+        assert_eq!(odd.status(), 403, "{cookie}");
+    }
+    assert!(vendor.requests().is_empty());
+    assert_eq!(visitor.open(&url).await.status, 200);
+    // What came of it is the browser's own, too.
+    assert_eq!(stranger.open(&url).await.status, 403);
+    assert_eq!((vendor.requests().len(), count(client).await), (1, 1));
+}
+
+#[tokio::test]
+async fn two_tabs_and_two_links_of_one_browser_both_work() {
+    let (vendor, broker) = started().await;
+    let client = &broker.client;
+    let visitor = Visitor::new(client);
+    let first = begun(client, &visitor).await;
+    let cookies = visitor.cookies();
+    let second = begun(client, &visitor).await;
+    assert_eq!(visitor.cookies(), cookies, "the browser stays who it is");
+    let link = client.link("faulty", json!({})).await;
+    let tabs = [visitor.leaves(&link).await, visitor.leaves(&link).await];
+    let states = tabs.map(|tab| parameter(&tab, "state").unwrap());
+    assert_ne!(states[0], states[1]);
+    for state in [&second, &first, &states[0]] {
+        let got = visitor.open(&callback(client, &format!("code=c&state={state}"))).await;
+        assert_eq!(got.status, 200, "{}", got.page);
+    }
+    // The link works once: its other tab is told so, and its code is not spent.
+    let got = visitor.open(&callback(client, &format!("code=d&state={}", states[1]))).await;
+    assert_eq!((got.status, vendor.requests().len(), count(client).await), (410, 3, 3));
+}
+
+#[tokio::test]
+async fn twenty_identical_callbacks_make_one_exchange_and_one_instance() {
+    let (vendor, broker) = started().await;
+    let client = &broker.client;
+    client.allow(&["https://app.example/back"]).await;
+    let visitor = Visitor::new(client);
+    let link =
+        client.link("faulty", json!({"returnUrl": "https://app.example/back", "reusable": true})).await;
+    let state = parameter(&visitor.leaves(&link).await, "state").unwrap();
+    let url = callback(client, &format!("code=c&state={state}"));
+    let answers = join_all((0..20).map(|_| visitor.open(&url))).await;
+    let locations: BTreeSet<_> = answers.iter().map(|got| got.location.clone().map(String::from)).collect();
+    assert_eq!(locations, BTreeSet::from([Some("https://app.example/back?instanceId=1".to_owned())]));
+    assert_eq!((vendor.requests().len(), count(client).await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_link_is_given_back_when_the_vendor_certainly_granted_nothing() {
+    let (vendor, broker) = started().await;
+    let client = &broker.client;
+    let link = client.link("faulty", json!({})).await;
+    let path = format!("/elements/faulty/links/{}", link["id"].as_str().unwrap());
+    let status = async || ok(client.call(Method::GET, &path)).await["status"].as_str().unwrap().to_owned();
+    for (answer, body, headline, expected) in [
+        (
+            "400 Bad Request",
+            r#"{"error":"invalid_grant","error_description":"used"}"#,
+            "Faulty could not be connected",
+            "open",
+        ),
+        ("401 Unauthorized", r#"{"error":"invalid_client"}"#, "Faulty could not be connected", "open"),
+        ("429 Too Many", "", "Faulty could not be connected", "open"),
+        ("500 Broken", "", "We do not know yet whether Faulty is connected", "used"),
+    ] {
+        vendor.answers(answer, "", body);
+        let visitor = Visitor::new(client);
+        let state = parameter(&visitor.leaves(&link).await, "state").unwrap();
+        let url = callback(client, &format!("code=c&state={state}"));
+        let got = visitor.open(&url).await;
+        assert_eq!((got.status, got.headline()), (502, headline), "{answer}");
+        assert_eq!(status().await, expected, "{answer}");
+        // The same browser gets the same answer, and nobody is asked.
+        let asked = vendor.requests().len();
+        assert_eq!(visitor.open(&url).await.headline(), headline);
+        assert_eq!(vendor.requests().len(), asked);
+    }
+    assert_eq!(count(client).await, 0);
+}
+
+/// Where a browser must never be sent, with a list that allows `https://app.example/back`.
+const EVIL: [&str; 44] = [
+    "//evil.example",
+    "//evil.example/back",
+    "/back",
+    "back",
+    "https:/app.example/back",
+    "https:app.example/back",
+    "https:///app.example/back",
+    "https:\\\\app.example\\back",
+    "https://app.example\\@evil.example/back",
+    "javascript:alert(1)",
+    "JaVaScRiPt://app.example/%0aalert(1)",
+    "data:text/html,x",
+    "file:///etc/passwd",
+    "ftp://app.example/back",
+    "http://app.example/back",
+    "http://127.0.0.1.evil.example/back",
+    "https://user@app.example/back",
+    "https://user:pw@app.example/back",
+    "https://app.example@evil.example/back",
+    "https://@app.example/back",
+    "https://app.example/back#",
+    "https://app.example/back#fragment",
+    "https://app.example/back\t",
+    " https://app.example/back",
+    "https://app.example/\tback",
+    "https://app.example/back\r\nLocation: https://evil.example",
+    "https://app.example/back%0d%0a",
+    "https://app.example/back\u{0}",
+    "https://app.example/back/",
+    "https://app.example/back/../evil",
+    "https://app.example/./back",
+    "https://app.example/back?",
+    "https://app.example/back?x=1",
+    "https://app.example/backlog",
+    "https://app.example/bac",
+    "https://app.example/BACK",
+    "https://APP.example/back",
+    "HTTPS://app.example/back",
+    "https://app.example./back",
+    "https://app.example:443/back",
+    "https://app.example.evil.example/back",
+    "https://evilapp.example/back",
+    "https://app.examp\u{0142}e/back",
+    "https://app.example/b\u{00e1}ck",
+];
+
+#[tokio::test]
+async fn a_return_url_is_on_the_list_letter_by_letter_or_refused_at_the_door() {
+    let (_vendor, broker) = started().await;
+    let client = &broker.client;
+    client.allow(&["https://app.example/back"]).await;
+    let links = |url: Value| {
+        let body = json!({"configuration": own_client(), "returnUrl": url});
+        client.call(Method::POST, "/elements/faulty/links").json(&body)
+    };
+    for url in EVIL {
+        let (status, answer) = outcome(links(json!(url))).await;
+        assert!(
+            status == 400 && answer["message"].as_str().unwrap().contains("returnUrl"),
+            "{url:?} {answer}"
+        );
+    }
+    ok(links(json!("https://app.example/back"))).await;
+    // What is never one cannot be allowed either.
+    for url in &EVIL[..28] {
+        let body = json!({"returnUrls": [url]});
+        let (status, _) = outcome(client.call(Method::PUT, "/users/1/return-urls").json(&body)).await;
+        assert!(status == 400 || *url == "https://app.example/back%0d%0a", "{url:?}");
+    }
+    // Another user's list is another list.
+    let user = ok(client.call(Method::POST, "/users").json(&json!({"emailAddress": "b@example.com"}))).await;
+    let other = Client { user: user["userSecret"].as_str().unwrap().to_owned(), ..client.clone() };
+    let body = json!({"configuration": own_client(), "returnUrl": "https://app.example/back"});
+    assert_eq!(outcome(other.call(Method::POST, "/elements/faulty/links").json(&body)).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_return_url_of_the_deployment_is_every_users() {
+    let broker = Broker::start(&["--return-url", "https://all.example/back"]).await;
+    let link = broker.client.link("infusionsoftcrm", json!({"returnUrl": "https://all.example/back"})).await;
+    let got = Visitor::new(&broker.client).connects(&link, "allow").await;
+    assert_eq!(got.location.unwrap().as_str(), "https://all.example/back?instanceId=1");
+}
+
+#[tokio::test]
+async fn a_vendor_may_send_the_browser_back_by_a_form_or_to_an_address_for_all() {
+    let vendor = Vendor::start().await;
+    vendor.answers("200 OK", "", GRANTED);
+    let file = vendor.elements.path().join("vendor.toml");
+    let descriptor = std::fs::read_to_string(&file).unwrap();
+    for (key, id, habits) in [
+        ("posting", "900011", "response_mode = \"form_post\""),
+        ("sharing", "900012", "callback_path = \"shared\"\nissuer = \"https://vendor.example\""),
+    ] {
+        let text = descriptor.replace("/authorize\"\n", &format!("/authorize\"\n{habits}\n"));
+        let text = text.replace("\"faulty\"", &format!("\"{key}\"")).replace("900002", id);
+        std::fs::write(vendor.elements.path().join(format!("{key}.toml")), text).unwrap();
+    }
+    let broker = Broker::start(&["--elements", vendor.elements.path().to_str().unwrap()]).await;
+    let client = &broker.client;
+
+    let visitor = Visitor::new(client);
+    let left = visitor.leaves(&client.link("posting", json!({})).await).await;
+    assert_eq!(parameter(&left, "response_mode").as_deref(), Some("form_post"));
+    assert!(
+        visitor.cookies().starts_with("__Host-valetkey-post="),
+        "a cross-site POST carries no Lax cookie"
+    );
+    let state = parameter(&left, "state").unwrap();
+    let url = format!("{}/oauth/callback/posting", client.base);
+    let by_query = visitor.open(&format!("{url}?code=c&state={state}")).await;
+    let twice = visitor.post(&url, &[("code", "c"), ("code", "d"), ("state", &state)]).await;
+    assert_eq!((by_query.status, twice.status), (400, 400));
+    assert_eq!(visitor.post(&url, &[("code", "c"), ("state", &state)]).await.status, 200);
+
+    let visitor = Visitor::new(client);
+    let left = visitor.leaves(&client.link("sharing", json!({})).await).await;
+    let shared = format!("{}/oauth/callback", client.base);
+    assert_eq!(parameter(&left, "redirect_uri"), Some(shared.clone()));
+    let state = parameter(&left, "state").unwrap();
+    let open = async |end: &str| visitor.open(&format!("{shared}{end}code=c&state={state}")).await.status;
+    assert_eq!(open("/sharing?").await, 400);
+    assert_eq!(
+        (open("?").await, open("?iss=https://evil.example&").await),
+        (400, 400),
+        "it advertises `iss`"
+    );
+    assert_eq!(vendor.requests().len(), 1);
+    assert_eq!(open("?iss=https://vendor.example&").await, 200);
+    assert_eq!((vendor.requests().len(), count(client).await), (2, 2));
+}
