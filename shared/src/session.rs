@@ -11,6 +11,9 @@ use crate::link::Link;
 use crate::random;
 use crate::registry::{self, Change, Condition, EXPIRES, Item, Key, Registry, TAKEN_BY, Written};
 
+/// How often the attempt to take a session is made when the store is out of reach.
+const ATTEMPTS: usize = 3;
+
 /// How long a session lives, in seconds.
 pub const LIVES: Timestamp = 600;
 
@@ -127,11 +130,22 @@ pub async fn take(
         .and(Condition::Absent(TAKEN_BY))
         .and(Condition::After(EXPIRES, now))
         .set(TAKEN_BY, taker.clone());
-    match registry.update(&key(&name), change).await?.proven_by(TAKEN_BY, &taker) {
+    match insistently(registry, &key(&name), &change).await?.proven_by(TAKEN_BY, &taker) {
         Written::Done(item) => Ok(Taken::Ours(name, Box::new(registry::from_item(item)?))),
         Written::Refused(None) => Ok(Taken::Astray),
         Written::Refused(Some(found)) => refused(name, &browser, presented, now, found),
     }
+}
+
+/// Makes a change again whose reply may have been lost: a session that nobody knows to have taken is of no use.
+async fn insistently(registry: &dyn Registry, key: &Key, change: &Change) -> Result<Written, StoreError> {
+    for _ in 1..ATTEMPTS {
+        match registry.update(key, change.clone()).await {
+            Err(StoreError::Unavailable(cause)) => tracing::warn!(cause, "a session is taken again"),
+            outcome => return outcome,
+        }
+    }
+    registry.update(key, change.clone()).await
 }
 
 /// Tells why a session was not taken, from what was found.

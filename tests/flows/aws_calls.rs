@@ -4,12 +4,17 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::broker::Broker;
-use tests::client::{API_KEY, CALLBACK, Client, ok};
+use tests::client::{API_KEY, CALLBACK, Client, ok, outcome, parameter};
 use tests::template;
+use tests::vendor::Vendor;
+use tests::visitor::{Visitor, own_client};
 use valetkey::instance::{self, State};
 use valetkey::registry::Change;
+
+const GRANTED: &str =
+    r#"{"access_token":"access","refresh_token":"refresh","token_type":"bearer","expires_in":60}"#;
 
 /// Counts the calls to DynamoDB and to Secrets Manager.
 fn counted(calls: &[String]) -> (usize, usize) {
@@ -49,6 +54,42 @@ async fn warm_functions_keep_to_their_budget_of_calls() {
     ok(client.bare(Method::GET, &path)).await;
     ok(client.bare(Method::GET, "/elements")).await;
     assert_eq!((broker.calls("oauth-url"), broker.calls("elements")), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn hosted_connect_keeps_to_its_budget_of_calls() {
+    let vendor = Vendor::start().await;
+    vendor.answers("200 OK", "", GRANTED);
+    let broker = Broker::start(&["--elements", vendor.elements.path().to_str().unwrap()]).await;
+    let client = &broker.client;
+    let app = json!({"configuration": own_client()});
+    let app = ok(client.call(Method::POST, "/elements/faulty/apps").json(&app)).await["id"].clone();
+    let go = async |link: &Value| {
+        let visitor = Visitor::new(client);
+        broker.calls("connect");
+        let asked = vendor.requests().len();
+        let state = parameter(&visitor.leaves(link).await, "state").unwrap();
+        let hop = counted(&broker.calls("connect"));
+        assert!(hop.0 <= 4 && hop.1 == 0 && vendor.requests().len() == asked, "{hop:?}");
+        broker.calls("oauth-callback");
+        let got = visitor.open(&format!("{}/oauth/callback/faulty?code=c&state={state}", client.base)).await;
+        assert_eq!((got.status, vendor.requests().len()), (200, asked + 1), "{}", got.page);
+        counted(&broker.calls("oauth-callback"))
+    };
+    // The first request of each environment reads the deployment's secrets.
+    Visitor::new(client).leaves(&client.link("faulty", json!({})).await).await;
+    go(&client.link("faulty", json!({})).await).await;
+    for reusable in [false, true] {
+        let (dynamodb, secrets_manager) =
+            go(&client.link("faulty", json!({"reusable": reusable})).await).await;
+        assert!(dynamodb <= 6 && secrets_manager <= 1, "{dynamodb} and {secrets_manager}");
+    }
+    let named = json!({"appId": app, "reusable": true});
+    let named = ok(client.call(Method::POST, "/elements/faulty/links").json(&named)).await;
+    let (dynamodb, secrets_manager) = go(&named).await;
+    assert!(dynamodb <= 6 && secrets_manager <= 2, "{dynamodb} and {secrets_manager}");
+    let (dynamodb, secrets_manager) = go(&named).await;
+    assert!(dynamodb <= 6 && secrets_manager <= 1, "the app is remembered: {dynamodb} and {secrets_manager}");
 }
 
 /// The rights that calls imply and no emulator checks: the call and the right.
@@ -104,9 +145,29 @@ async fn sweep(broker: &Broker) {
     assert_eq!(broker.stats().await["refreshes"].as_u64().unwrap(), before + 1);
 }
 
+/// Has links opened: one that makes an instance, one that revives it, one whose code is refused.
+async fn connect(broker: &Broker, vendor: &Vendor) {
+    let client = &broker.client;
+    let go = async |members: Value, expected: u16| {
+        let visitor = Visitor::new(client);
+        let link = client.link("faulty", members).await;
+        let state = parameter(&visitor.leaves(&link).await, "state").unwrap();
+        let url = format!("{}/oauth/callback/faulty?code=c&state={state}", client.base);
+        assert_eq!(visitor.open(&url).await.status, expected);
+        assert_eq!(visitor.open(&url).await.status, expected, "it is read again");
+    };
+    vendor.answers("200 OK", "", GRANTED);
+    go(json!({}), 200).await;
+    let (_, list) = outcome(client.call(Method::GET, "/elements/faulty/instances")).await;
+    go(json!({"instanceId": list[0]["id"]}), 200).await;
+    vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
+    go(json!({}), 502).await;
+}
+
 #[tokio::test]
 async fn every_role_allows_what_its_function_does_and_nothing_else() {
-    let broker = Broker::start(&[]).await;
+    let vendor = Vendor::start().await;
+    let broker = Broker::start(&["--elements", vendor.elements.path().to_str().unwrap()]).await;
     let client = &broker.client;
     for name in ["First", "Second"] {
         client.instance("infusionsoftcrm", name).await;
@@ -119,6 +180,7 @@ async fn every_role_allows_what_its_function_does_and_nothing_else() {
     assert_eq!(client.call(Method::DELETE, "/instances/2").send().await.unwrap().status(), 200);
     administer(client).await;
     sweep(&broker).await;
+    connect(&broker, &vendor).await;
     for deployed in template::functions() {
         let mut needed: BTreeSet<String> = broker.calls(&deployed.binary).into_iter().collect();
         for (call, right) in IMPLIED {

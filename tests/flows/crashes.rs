@@ -9,6 +9,8 @@ use valetkey::removal;
 use valetkey::renewal::{self, Ask};
 use valetkey::revision::{Revision, revise};
 
+use crate::connect_faults::{comes_back, visit};
+
 const TABLE: &str = include_str!("../../shared/crashes.md");
 
 /// Gives the cells of a section's rows.
@@ -33,6 +35,11 @@ async fn found(machine: &Machine) -> Instance {
 async fn the_tables_operations_are_those_that_are_made() {
     let machine = Machine::new().await;
     let sound = || Plan::everywhere(0, None);
+
+    let (hosted, plan) = (Machine::new().await, sound());
+    let visit = visit(&hosted).await;
+    assert_eq!(comes_back(&hosted.planned(&plan), &visit).await, 200);
+    assert_eq!(plan.made(), told("A visitor's callback"));
 
     let plan = sound();
     create(&machine.planned(&plan)).await.unwrap();

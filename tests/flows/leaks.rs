@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::broker::Broker;
 use tests::client::{API_KEY, CALLBACK, outcome};
+use tests::visitor::Visitor;
 
 /// A body with a planted secret in every field that may hold one.
 fn planted(code: &str) -> Value {
@@ -27,7 +28,7 @@ async fn what_was_planted_is_found_nowhere() {
     for level in ["error", "warn", "info", "debug", "trace"] {
         let mut broker = Broker::start(&["--log", level]).await;
         let client = broker.client.clone();
-        let mut answers = Vec::new();
+        let (mut answers, mut pages) = (Vec::new(), Vec::new());
         let mut keep = async |request: reqwest::RequestBuilder| {
             let (_, answer) = outcome(request).await;
             answers.push(answer.to_string());
@@ -66,10 +67,30 @@ async fn what_was_planted_is_found_nowhere() {
         keep(client.call(Method::POST, "/instances").json(&import)).await;
         keep(client.call(Method::DELETE, "/instances/2")).await;
 
+        // Hosted connect: an app, a link, a way there and back, allowed, denied and made up.
+        let app = json!({"configuration": {"oauth.api.key": "planted-app-id", "oauth.api.secret": "planted-app-secret"}});
+        keep(client.call(Method::POST, "/elements/191/apps").json(&app)).await;
+        let mut link = planted("");
+        link["reusable"] = json!(true);
+        link["configuration"].as_object_mut().unwrap().remove("oauth.callback.url");
+        let link = keep(client.call(Method::POST, "/elements/191/links").json(&link)).await;
+        keep(client.call(Method::GET, "/elements/191/links")).await;
+        for decision in ["allow", "deny"] {
+            let visitor = Visitor::new(&client);
+            let authorize = visitor.leaves(&link).await;
+            let sent = client.http.post(authorize).form(&[("decision", decision)]).send().await.unwrap();
+            let back = sent.headers()["location"].to_str().unwrap().to_owned();
+            let made_up = back.replace("code=", "code=planted-").replace("state=", "state=planted-");
+            for url in [made_up, back] {
+                pages.push(visitor.open(&url).await.page);
+            }
+        }
+
         broker.terminate();
         broker.end().await;
         let log = std::fs::read_to_string(broker.log_path()).unwrap();
         let answers = answers.concat();
+        assert!(!pages.concat().contains("planted-"), "{level}: {pages:?}");
         assert!(
             !answers.contains("planted-")
                 || answers.matches("planted-").count() == answers.matches(API_KEY).count(),

@@ -11,6 +11,7 @@ mod command;
 mod conformance;
 mod connect;
 mod connect_attacks;
+mod connect_faults;
 mod contract;
 mod crashes;
 mod descriptors;

@@ -38,7 +38,11 @@ pub(crate) async fn finish(
     match link::take(&*app.registry, link, name).await {
         Ok(true) => {}
         Ok(false) => return Ended::LinkGone,
-        Err(cause) => return not_made(&cause.into()),
+        Err(cause) => {
+            // Its reply may have been lost.
+            give_back(app, link, name).await;
+            return not_made(&cause.into());
+        }
     }
     let made = match app.connect().map(|connect| connect.code_verifier(state)) {
         Ok(verifier) => {
@@ -50,15 +54,19 @@ pub(crate) async fn finish(
     match made {
         Ok(id) => Ended::Connected(id),
         Err(error) if error.granted_nothing() => {
-            if let Err(cause) = link::give_back(&*app.registry, link, name).await {
-                tracing::warn!(?cause, "a link was not given back");
-            }
+            give_back(app, link, name).await;
             not_made(&error)
         }
         Err(cause) => {
             tracing::error!(?cause, "a flow ended in doubt");
             Ended::Unknown
         }
+    }
+}
+
+async fn give_back(app: &App, link: &Link, name: &str) {
+    if let Err(cause) = link::give_back(&*app.registry, link, name).await {
+        tracing::warn!(?cause, "a link was not given back");
     }
 }
 
