@@ -236,7 +236,7 @@ impl Notice<'_> {
                 },
             ],
             Self::Failed { vendor, again, .. } => [
-                format!("{vendor} did not let {title} in. Nothing was connected and nothing was changed."),
+                format!("It did not work between {title} and {vendor}. Nothing was connected and nothing was changed."),
                 if again.is_some() {
                     "It may work in a few minutes. If it does not, tell whoever sent you here.".into()
                 } else {

@@ -10,12 +10,16 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use tests::client::CALLBACK;
-use tests::inside::Inside;
+use tests::inside::{Inside, RETURN_URL};
 use tokio::runtime::Runtime;
 use valetkey::catalogue::Catalogue;
+use valetkey::clean::return_url;
+use valetkey::connect::with_parameters;
 use valetkey::credentials::Credentials;
+use valetkey::keys::fingerprint;
 use valetkey::oauth::answer::{self, Raw};
 use valetkey::oauth::endpoint;
+use valetkey::registry::{Change, EXPIRES, Key, Registry};
 
 /// The functions, and what runs them.
 static INSIDE: LazyLock<(Runtime, Inside)> =
@@ -159,3 +163,160 @@ proptest! {
         }
     }
 }
+
+/// An open session of hosted connect: its state and its browser's cookie.
+static SESSION: LazyLock<(String, String)> = LazyLock::new(|| {
+    let (runtime, inside) = &*INSIDE;
+    runtime.block_on(async {
+        let configuration = json!({"oauth.api.key": "k", "oauth.api.secret": "s"});
+        let body = json!({"configuration": configuration, "returnUrl": RETURN_URL, "reusable": true});
+        let (status, link) = inside.call("POST", "/elements/infusionsoftcrm/links", Some(&body)).await;
+        assert_eq!(status, 200, "{link}");
+        let path = format!("/connect/{}", link["id"].as_str().unwrap());
+        let request = lambda_http::http::Request::builder().uri(path).body(Body::Empty).unwrap();
+        let (_, headers, _) = inside.answer(request).await;
+        let sent = url::Url::parse(headers["location"].to_str().unwrap()).unwrap();
+        let cookie = headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let state = tests::client::parameter(&sent, "state").unwrap();
+        // It outlives a long run.
+        let key = Key::new(format!("session#{}", fingerprint(&state)), "session");
+        inside.registry().update(&key, Change::default().set(EXPIRES, i64::MAX)).await.unwrap();
+        (state, cookie)
+    })
+});
+
+const CALLBACK_PATH: &str = "/oauth/callback/infusionsoftcrm";
+
+/// Sends a request of a browser; gives the status and where it is sent.
+fn browsed(method: &str, uri: &str, cookie: Option<&[u8]>, body: &[u8]) -> Option<(u16, Option<String>)> {
+    let (runtime, inside) = &*INSIDE;
+    let mut request = lambda_http::http::Request::builder().method(method).uri(uri);
+    if let Some(cookie) = cookie {
+        request = request.header("cookie", HeaderValue::from_bytes(cookie).ok()?);
+    }
+    let (status, headers, page) = runtime.block_on(inside.answer(request.body(Body::from(body)).ok()?));
+    assert!(!page.contains("<script"), "{page}");
+    Some((status, headers.get("location").map(|location| location.to_str().unwrap().to_owned())))
+}
+
+/// Tells that the open session has not been touched.
+fn is_untouched() -> bool {
+    let (runtime, inside) = &*INSIDE;
+    let key = Key::new(format!("session#{}", fingerprint(&SESSION.0)), "session");
+    let found = runtime.block_on(inside.registry().get(&key)).unwrap().unwrap();
+    !found.contains_key("taken_by")
+}
+
+fn some_query() -> impl Strategy<Value = Vec<(String, String)>> {
+    let name = prop_oneof![
+        Just("state"),
+        Just("code"),
+        Just("iss"),
+        Just("error"),
+        Just("error_description"),
+        Just("scope"),
+    ];
+    let value = prop_oneof![
+        Just(SESSION.0.clone()),
+        any::<String>(),
+        "[ -~]{0,60}",
+        Just("access_denied".to_owned()),
+        Just(String::new()),
+    ];
+    prop::collection::vec((name.prop_map(str::to_owned), value), 0..8)
+}
+
+proptest! {
+    #[test]
+    fn a_callback_is_no_strangers_whatever_it_asks(
+        query in some_query(), raw in "[ -~]{0,120}", posted: bool, path in prop_oneof![
+            Just(CALLBACK_PATH.to_owned()), Just("/oauth/callback".to_owned()), "/oauth/callback/[!-~]{0,30}",
+        ],
+    ) {
+        let encoded = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&query).finish();
+        for query in [&encoded, &raw] {
+            let (method, uri) = if posted { ("POST", path.clone()) } else { ("GET", format!("{path}?{query}")) };
+            if uri.parse::<lambda_http::http::Uri>().is_err() { continue }
+            let Some((status, location)) = browsed(method, &uri, None, query.as_bytes()) else { continue };
+            prop_assert!((400..500).contains(&status) && location.is_none(), "{} {:?}", status, location);
+        }
+        prop_assert!(is_untouched());
+    }
+
+    #[test]
+    fn a_cookie_is_the_browsers_or_none(
+        bytes in prop::collection::vec(any::<u8>(), 0..120), text in "(__Host-valetkey=)?[!-~]{0,60}(; __Host-valetkey=[!-~]{0,50})?",
+    ) {
+        let (state, real) = &*SESSION;
+        let uri = format!("{CALLBACK_PATH}?code=c&state={state}");
+        for cookie in [bytes.as_slice(), text.as_bytes(), format!("{text}; {real}x").as_bytes(), format!("{real}; {real}").as_bytes()] {
+            let Some((status, location)) = browsed("GET", &uri, Some(cookie), b"") else { continue };
+            prop_assert!(status == 403 && location.is_none(), "{} {:?}", status, location);
+        }
+        prop_assert!(is_untouched());
+    }
+
+    #[test]
+    fn a_state_is_the_sessions_or_none(given: String, position in 0_usize..43, with in "[A-Za-z0-9_-]") {
+        let (state, cookie) = &*SESSION;
+        let mut changed = state.clone();
+        changed.replace_range(position..=position, &with);
+        for given in [given, changed].iter().filter(|given| *given != state) {
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("code", "c").append_pair("state", given).finish();
+            let answer = browsed("GET", &format!("{CALLBACK_PATH}?{query}"), Some(cookie.as_bytes()), b"");
+            prop_assert_eq!(answer, Some((400, None)));
+        }
+        prop_assert!(is_untouched());
+    }
+
+    #[test]
+    fn a_return_url_is_the_allowed_one_or_refused(
+        given: String, typed in "(https?:)?//?(app\\.example|evil\\.example|[!-~]{0,12})[!-~]{0,12}",
+        position in 0_usize..RETURN_URL.len(), with in "[ -~]?", state: String,
+    ) {
+        let mut changed = RETURN_URL.to_owned();
+        changed.replace_range(position..=position, &with);
+        let (runtime, inside) = &*INSIDE;
+        for url in [given.as_str(), &typed, &changed].into_iter().filter(|url| !url.is_empty()) {
+            let configuration = json!({"oauth.api.key": "k", "oauth.api.secret": "s"});
+            let body = json!({"configuration": configuration, "returnUrl": url});
+            let (status, answer) = runtime.block_on(inside.call("POST", "/elements/infusionsoftcrm/links", Some(&body)));
+            prop_assert_eq!(status, if url == RETURN_URL { 200 } else { 400 }, "{}", answer);
+            // Whatever may be allowed, what is added to it leads to the same place.
+            if let Ok(allowed) = return_url("it", url) {
+                let sent = with_parameters(allowed, &[("state", &state), ("instanceId", "1")]);
+                let (before, after) = (url::Url::parse(allowed).unwrap(), url::Url::parse(&sent).unwrap());
+                prop_assert!(sent.starts_with(allowed));
+                prop_assert_eq!((before.origin(), before.path()), (after.origin(), after.path()));
+                prop_assert_eq!(tests::client::parameter(&after, "instanceId"), Some("1".to_owned()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_visitor_is_sent_to_a_host_of_the_pattern_or_nowhere(
+        given in prop_oneof![any::<String>(), "[a-zA-Z0-9.@:/#?\\\\ -]{0,40}", "[a-z0-9-]{1,12}\\.myshopify\\.com[./:@]?[a-z0-9]{0,5}"],
+    ) {
+        let body = url::form_urlencoded::Serializer::new(String::new()).append_pair("shopify.shop", &given).finish();
+        let (status, location) = browsed("POST", &SHOP, None, body.as_bytes()).unwrap();
+        match location {
+            None => prop_assert_eq!(status, 400),
+            Some(location) => {
+                let url = url::Url::parse(&location).unwrap();
+                let label = url.host_str().unwrap().strip_suffix(".myshopify.com").unwrap();
+                prop_assert!(status == 303 && url.scheme() == "https" && url.port().is_none());
+                prop_assert!(!label.is_empty() && !label.contains('.'));
+            }
+        }
+    }
+}
+
+/// The path of a link that asks for a shop.
+static SHOP: LazyLock<String> = LazyLock::new(|| {
+    let (runtime, inside) = &*INSIDE;
+    let configuration = json!({"oauth.api.key": "k", "oauth.api.secret": "s"});
+    let body = json!({"configuration": configuration, "reusable": true});
+    let (_, link) = runtime.block_on(inside.call("POST", "/elements/shopify/links", Some(&body)));
+    format!("/connect/{}", link["id"].as_str().unwrap())
+});

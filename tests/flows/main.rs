@@ -6,6 +6,7 @@ mod aws_calls;
 mod aws_faults;
 mod aws_log;
 mod browser;
+mod browser_connect;
 mod classification;
 mod command;
 mod conformance;

@@ -30,6 +30,7 @@ pub const RETURN_URL: &str = "https://app.example/back?a=b";
 /// The functions, and the folder of their stores.
 pub struct Inside {
     broker: Broker,
+    registry: SqliteRegistry,
     folder: TempDir,
 }
 
@@ -39,15 +40,16 @@ impl Inside {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("valetkey.db")).unwrap();
         let seal = Seal::new(&Key::derive(b"master", "vault"));
+        let registry = SqliteRegistry::new(database.clone());
         let address = Some("http://127.0.0.1:9".to_owned());
         let connect = Connect::new(b"master", address, vec![RETURN_URL.to_owned()], Look::default());
         let broker = Broker::new(App {
             catalogue: Arc::new(catalogue),
             clock: Clock::System,
             apps: Arc::new(SqliteVault::new(database.clone(), seal.clone())),
-            vault: Arc::new(SqliteVault::new(database.clone(), seal)),
+            vault: Arc::new(SqliteVault::new(database, seal)),
             clients: Cache::default(),
-            registry: Arc::new(SqliteRegistry::new(database)),
+            registry: Arc::new(registry.clone()),
             token_keys: TokenKeys::new(Key::derive(b"master", "element-token")),
             pkce_key: Key::derive(b"master", "pkce"),
             first_user: Some(FirstUser {
@@ -57,12 +59,17 @@ impl Inside {
             connect: Some(connect),
             sender,
         });
-        Self { broker, folder }
+        Self { broker, registry, folder }
     }
 
     /// Puts the functions together around a catalogue.
     pub fn of(catalogue: Catalogue) -> Self {
         Self::new(catalogue, Sender::new(Limits::default()).unwrap())
+    }
+
+    /// Gives the registry.
+    pub fn registry(&self) -> &SqliteRegistry {
+        &self.registry
     }
 
     /// Names the folder of the stores.

@@ -32,9 +32,11 @@ pub(super) struct Decision {
     decision: String,
 }
 
-/// What the browser brings back to an app.
+/// What the browser brings back to an app: from the vendor, or from hosted connect.
 #[derive(Debug, Deserialize)]
 pub(super) struct Returned {
+    #[serde(default, rename = "instanceId")]
+    instance_id: String,
     #[serde(default)]
     code: String,
     #[serde(default)]
@@ -102,6 +104,13 @@ pub(super) async fn callback(Query(returned): Query<Returned>) -> Response {
             dl { dt { "error" } dd { (returned.error) } dt { "error_description" } dd { (returned.error_description) } }
         };
         return page(StatusCode::OK, "Access was denied", &content);
+    }
+    if !returned.instance_id.is_empty() {
+        let content = html! {
+            p { "Your app would now read " code { "instanceId" } " from the address: the account is connected." }
+            dl { dt { "instanceId" } dd { (returned.instance_id) } dt { "state" } dd { (returned.state) } }
+        };
+        return page(StatusCode::OK, "The account is connected", &content);
     }
     let content = html! {
         p { "Your app would now read " code { "code" } " from the address and send it to " code { "POST /instances" } "." }
