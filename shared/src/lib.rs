@@ -5,18 +5,20 @@
 //! | module | holds |
 //! |---|---|
 //! | [`element`], [`check`], [`catalogue`] | vendors as data: the descriptor's shape, what makes one wrong, finding one |
-//! | [`http`], [`wire`], [`error`] | a request in, an answer or an error out, in the contract's shape |
+//! | [`http`], [`body`], [`wire`], [`error`] | a request in, an answer or an error out, in the contract's shape |
 //! | [`clean`] | names and URLs that people gave |
-//! | [`credentials`], [`user`], [`keys`], [`app`] | who calls, and what handlers are given |
+//! | [`credentials`], [`user`], [`keys`], [`seal`], [`app`] | who calls, and what handlers are given |
 //! | [`oauth`] | the vendor's side: redirect URL, exchange, revocation |
 //! | [`vault`], [`registry`] | the two seams: where secrets are, where records are |
 //! | [`grant`], [`instance`], [`configuration`] | what the vault and the registry keep of an instance |
 //! | [`redeem`], [`creation`], [`revision`], [`removal`] | an instance's birth, changes and death, safe at every step |
 //! | [`renewal`] | a live access token: the refresh, which happens once |
+//! | [`client`] | apps: a client's key and secret, given once |
+//! | [`connect`], [`link`], [`session`], [`mod@page`] | hosted connect: what visitors open, their way to the vendor and back, what they see |
 //! | `lease`, `patience` | who may write to a secret now, and how long a request may try |
 //! | [`clock`], [`random`] | the time and randomness, each read in one place |
 //! | [`sweep`], `schedule` | what is done when nobody calls: grants kept alive, what a crash left finished |
-//! | `telemetry` | what is logged and counted of an instance's life and of calls to a vendor |
+//! | [`telemetry`] | what is logged and counted of an instance's life and of calls to a vendor |
 //!
 //! `oauth` never touches the vault or the registry; functions never call each other; no secret is in a
 //! log, a URL, an error or a `Debug`; a vendor's quirk is a field of its descriptor.
