@@ -38,6 +38,16 @@ fn a_wrong_descriptor_fails_the_build_and_is_named_with_its_file_and_place() {
             "ftp://api.example/token\"\nclient",
             "`oauth2.token.url` must be https",
         ),
+        (
+            "[oauth2.authorize]\n",
+            "[oauth2.authorize]\nissuer = \"http://issuer.example\"\n",
+            "`oauth2.authorize.issuer` must be https",
+        ),
+        (
+            "[oauth2.authorize]\n",
+            "[oauth2.authorize]\nresponse_mode = \"form_post\"\nextra = { response_mode = \"query\" }\n",
+            "must not set `response_mode`",
+        ),
         ("id = 192", "id = 191", "another element has the key or id `191`"),
         ("rotation = \"always\"", "rotation = \"often\"", "unknown variant `often`"),
     ] {
