@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::element::{
-    Authorize, ClientAuthentication, Element, Endpoint, Kind, OAuth2, Pkce, Placeholder, ResponseMode,
-    RevokedBy, Setting, is_secret_key,
+    Authorize, CallbackPath, ClientAuthentication, Element, Endpoint, Kind, OAuth2, Pkce, Placeholder,
+    ResponseMode, RevokedBy, Setting, is_secret_key,
 };
 
 /// Lists what is wrong with the elements of one file, each with the field it is about; empty when
@@ -131,6 +131,12 @@ fn protocol(oauth2: &OAuth2, element: &Element, found: &mut Vec<String>) {
 fn authorize(authorize: &Authorize, found: &mut Vec<String>) {
     if let Some(issuer) = &authorize.issuer {
         url("oauth2.authorize.issuer", issuer, &BTreeMap::new(), found);
+    }
+    if authorize.callback_path == CallbackPath::Shared && authorize.issuer.is_none() {
+        found.push(
+            "`oauth2.authorize.callback_path`: a shared one needs an `issuer`, which tells vendors apart"
+                .into(),
+        );
     }
     if authorize.response_mode == ResponseMode::FormPost && authorize.extra.contains_key("response_mode") {
         found.push(

@@ -76,10 +76,16 @@ pub fn redirect_uri<'a>(field: &str, given: &'a str) -> Result<&'a str, Error> {
 /// The longest return URL, in bytes.
 const LONGEST_URL: usize = 2_000;
 
-/// Lets through where a browser may be sent back to, as strictly as a redirect URI.
+/// Lets through where a browser may be sent back to, as strictly as a redirect URI; and no character that a
+/// `Location` header cannot carry.
 pub fn return_url<'a>(field: &str, given: &'a str) -> Result<&'a str, Error> {
     if given.len() > LONGEST_URL {
         return Err(Error::Invalid(format!("{field} must be at most {LONGEST_URL} bytes long")));
+    }
+    if !given.is_ascii() {
+        return Err(Error::Invalid(format!(
+            "{field} must have other than ASCII characters percent-encoded: {given:?}"
+        )));
     }
     redirect_uri(field, given)
 }
@@ -121,5 +127,8 @@ mod tests {
         ] {
             assert!(redirect_uri("callbackUrl", url).is_err(), "{url:?}");
         }
+        assert!(return_url("returnUrl", "https://app.example/b%C3%BCck").is_ok());
+        assert!(return_url("returnUrl", "https://app.example/b\u{fc}ck").is_err());
+        assert!(return_url("returnUrl", &format!("https://app.example/{}", "x".repeat(2_000))).is_err());
     }
 }

@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::configuration::{CLIENT_ID, CLIENT_SECRET};
 use crate::element::Element;
 use crate::error::{Error, StoreError};
-use crate::instance::{self, Filter};
+use crate::instance;
 use crate::random;
 use crate::registry::{self, Change, Condition, Key, Page, Registry, Written};
 use crate::seal::Seal;
@@ -63,6 +63,10 @@ fn key(user: u64, id: &str) -> Key {
     Key::new(partition(user), format!("{PREFIX}{id}"))
 }
 
+fn is_id(id: &str) -> bool {
+    id.len() == 40 && id.bytes().all(|c| c.is_ascii_hexdigit())
+}
+
 /// The records of one user begin so.
 const PREFIX: &str = "app#";
 
@@ -82,8 +86,7 @@ pub async fn find(
     element: &Element,
     id: &str,
 ) -> Result<Registered, Error> {
-    let plain = id.len() == 40 && id.bytes().all(|c| c.is_ascii_hexdigit());
-    let found = if plain { registry.get(&key(user, id)).await? } else { None };
+    let found = if is_id(id) { registry.get(&key(user, id)).await? } else { None };
     let app: Option<Registered> = found.map(registry::from_item).transpose()?;
     app.filter(|app| app.element == element.identity.key).ok_or_else(|| unknown(id))
 }
@@ -127,6 +130,16 @@ pub async fn replace(
     pair: &Pair,
 ) -> Result<Registered, Error> {
     let (id, version) = (&registered.id, random::id());
+    if registered.client.is_some()
+        && registered.client_id(&app.connect()?.seal)? != pair.key.expose_secret()
+        && let Some(used) = instance::of_app(&*app.registry, registered.user, id).await?
+    {
+        // Their refresh tokens were given to that client, and a vendor may end them when another one shows them.
+        return Err(Error::Conflict(format!(
+            "Instances were made with this app's oauth.api.key, instance {used} among them: only oauth.api.secret can \
+             be changed. Register another app for another key"
+        )));
+    }
     let text = pair.to_text();
     let put = match registered.client {
         Some(_) => app.apps.put(id, &version, &text).await,
@@ -167,7 +180,7 @@ pub async fn list(
     after: Option<&str>,
     limit: usize,
 ) -> Result<(Vec<Registered>, bool), StoreError> {
-    let mut last = after.map(|id| format!("{PREFIX}{id}"));
+    let mut last = after.filter(|id| is_id(id)).map(|id| format!("{PREFIX}{id}"));
     let mut found = Vec::new();
     loop {
         let Page { items, more } =
@@ -191,13 +204,11 @@ pub async fn list(
 
 /// Removes an app that no instance was made with.
 pub async fn remove(app: &App, registered: &Registered) -> Result<(), Error> {
-    let filter = Filter { app: Some(registered.id.clone()), ..Filter::default() };
-    let (users, _) = instance::list(&*app.registry, registered.user, &filter, None, 1).await?;
-    if let Some(instance) = users.first() {
+    if let Some(id) = instance::of_app(&*app.registry, registered.user, &registered.id).await? {
         return Err(Error::Conflict(format!(
-            "Instances use the app {}, instance {} among them: delete them first, or give them a key and secret of \
-             their own with PATCH /instances/{}",
-            registered.id, instance.id, instance.id
+            "Instances use the app {}, instance {id} among them: delete them first, or give them a key and secret of \
+             their own with PATCH /instances/{id}",
+            registered.id
         )));
     }
     forget(app, registered).await

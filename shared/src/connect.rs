@@ -1,7 +1,7 @@
 //! Hosted connect: what the functions need that send browsers to vendors and take them back.
 
 use lambda_http::http::StatusCode;
-use lambda_http::http::header::{CACHE_CONTROL, HeaderValue, LOCATION, REFERRER_POLICY};
+use lambda_http::http::header::{CACHE_CONTROL, HeaderValue, LOCATION};
 use lambda_http::{Body, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -105,10 +105,8 @@ pub fn cookie(mode: ResponseMode, browser: &str) -> HeaderValue {
 pub fn redirect(location: &str) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::SEE_OTHER;
-    let headers = response.headers_mut();
-    headers.insert(LOCATION, http::header(location));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response.headers_mut().insert(LOCATION, http::header(location));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

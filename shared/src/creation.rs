@@ -155,7 +155,10 @@ async fn store(app: &App, live: &Instance, grant: &Grant, watch: Stopwatch) -> R
     let Err(cause) = stored.await else { return Ok(()) };
     let error = Error::Unkept(cause);
     telemetry::unkept(live, &error);
+    // What the sweep would complete, should it be there after all, has to be alive then.
+    let completed = live.imported || live.link.is_some();
     if grant.ours
+        && !completed
         && let Err(cause) = removal::revoke_grant(app, live, grant).await
     {
         telemetry::unrevoked(live, &cause);

@@ -5,7 +5,10 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 pub use lambda_http::http::Method;
-use lambda_http::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, RETRY_AFTER};
+use lambda_http::http::header::{
+    ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, REFERRER_POLICY,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use lambda_http::http::{HeaderMap, StatusCode};
 use lambda_http::{Body, Request, RequestExt, Response};
 use percent_encoding::percent_decode_str;
@@ -124,9 +127,11 @@ impl Call {
 
     /// Gives a cookie (RFC 6265 section 4.2), when there is exactly one of its name.
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        let lines = self.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let mut found = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
-            let (known, value) = pair.trim().split_once('=')?;
+        // Other cookies of the host may hold anything.
+        let pairs =
+            self.headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+        let mut found = pairs.filter_map(|pair| {
+            let (known, value) = std::str::from_utf8(pair).ok()?.trim().split_once('=')?;
             (known == name).then_some(value)
         });
         found.next().filter(|_| found.next().is_none())
@@ -218,15 +223,17 @@ impl<S> Router<S> {
             return finished(Ok(response), request_id);
         }
         let method = request.method().clone();
-        let (path, response) = match self.route(request, watch, request_id) {
-            Err(error) => ("", finished(Err(error), request_id)),
+        let known = self.paths.at(without_slash(request.uri().path()));
+        let is_page = known.is_ok_and(|found| found.value.iter().any(|route| route.is_page()));
+        let (path, outcome) = match self.route(request, watch, request_id) {
+            Err(error) => ("", Err(error)),
             Ok((route, call)) => {
                 let handled = AssertUnwindSafe((route.handle)(state, &call)).catch_unwind().await;
-                let outcome = handled.unwrap_or_else(|_| Err(Error::Internal("a panic".into())));
-                let finish = if route.is_page() { numbered } else { finished };
-                (route.path, finish(outcome, request_id))
+                (route.path, handled.unwrap_or_else(|_| Err(Error::Internal("a panic".into()))))
             }
         };
+        let finish = if is_page { shown } else { finished };
+        let response = finish(outcome, request_id);
         let (status, milliseconds) = (response.status().as_u16(), watch.milliseconds());
         tracing::info!(%method, route = path, status, milliseconds, "answered");
         response
@@ -363,6 +370,20 @@ pub fn refuse(error: Error) -> Response<Body> {
 fn numbered(outcome: Result<Response<Body>, Error>, request_id: &str) -> Response<Body> {
     let mut response = outcome.unwrap_or_else(|error| refusal(&error, request_id));
     response.headers_mut().insert(REQUEST_ID, header(request_id));
+    response
+}
+
+/// Gives an answer that people may see its number, and keeps browsers from making more of it than it is.
+fn shown(outcome: Result<Response<Body>, Error>, request_id: &str) -> Response<Body> {
+    let mut response = numbered(outcome, request_id);
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
     response
 }
 

@@ -137,13 +137,11 @@ pub struct Filter {
     pub search: Option<String>,
     /// The key of its element.
     pub element: Option<String>,
-    /// The app that it was made with.
-    pub app: Option<String>,
 }
 
 impl Filter {
     fn is_none(&self) -> bool {
-        self.tags.is_empty() && self.search.is_none() && self.element.is_none() && self.app.is_none()
+        self.tags.is_empty() && self.search.is_none() && self.element.is_none()
     }
 
     fn admits(&self, instance: &Instance) -> bool {
@@ -152,7 +150,6 @@ impl Filter {
             && self.tags.iter().all(|tag| instance.tags.contains(tag))
             && self.search.as_ref().is_none_or(named)
             && self.element.as_ref().is_none_or(|key| *key == instance.element)
-            && self.app.as_ref().is_none_or(|app| instance.app.as_ref() == Some(app))
     }
 }
 
@@ -235,6 +232,22 @@ pub async fn renew_token(
 pub async fn some(registry: &dyn Registry, user: u64) -> Result<Vec<Instance>, StoreError> {
     let page = registry.list(&partition(user), PREFIX, None, READ).await?;
     page.items.into_iter().map(|(_, item)| registry::from_item(item)).collect()
+}
+
+/// Finds one of a user's instances that was made with an app, whatever state it is in. It may read all of them.
+pub async fn of_app(registry: &dyn Registry, user: u64, app: &str) -> Result<Option<u64>, StoreError> {
+    let mut last = None::<String>;
+    loop {
+        let Page { items, more } = registry.list(&partition(user), PREFIX, last.as_deref(), READ).await?;
+        last = items.last().map(|(sort, _)| sort.clone());
+        let made = items.iter().find(|(_, item)| item.get("app") == Some(&json!(app)));
+        if let Some(id) = made.and_then(|(_, item)| item.get("id")?.as_u64()) {
+            return Ok(Some(id));
+        }
+        if !more {
+            return Ok(None);
+        }
+    }
 }
 
 /// Counts a user's live instances, by element. It reads all of them.

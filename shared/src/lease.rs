@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::clock::{Stopwatch, Timestamp};
-use crate::configuration::Given;
+use crate::configuration::{CLIENT_SECRET, Given};
 use crate::error::{Error, StoreError};
 use crate::grant::Grant;
 use crate::instance::{self, Instance, State};
@@ -186,7 +186,12 @@ impl Lease {
     /// Makes a stored version the current one.
     fn adopt(&mut self, version: String, grant: &Grant) {
         let is_last = self.instance.predecessors.last() == Some(&version);
-        let base = self.base().set("generation", grant.generation).set("version", version.clone());
+        let mut base = self.base().set("generation", grant.generation).set("version", version.clone());
+        if grant.secrets.contains_key(CLIENT_SECRET) {
+            // The dead holder gave the instance a client of its own.
+            base = base.remove("app");
+            self.instance.app = None;
+        }
         self.instance.generation = grant.generation;
         self.instance.version = Some(version);
         self.instance.configuration.extend(grant.open.clone());

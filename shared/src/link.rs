@@ -13,7 +13,7 @@ use crate::registry::{self, Change, Condition, Key, Page, Registry, TAKEN_BY, Wr
 use crate::seal::Seal;
 
 /// How long a link is kept after it has expired, in seconds: so long it can still be told why it does not work.
-const KEPT: Timestamp = 7 * 86_400;
+const KEPT: Timestamp = 86_400;
 
 /// The registry's record of a link. Its secrets are sealed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -174,21 +174,34 @@ pub async fn list(
     }
 }
 
+/// Withdraws some of a user's links, and tells whether there are more.
+pub async fn remove_some(registry: &dyn Registry, user: u64, limit: usize) -> Result<bool, StoreError> {
+    let Page { items, more } = registry.list(&partition(user), PREFIX, None, limit).await?;
+    for (sort, _) in items {
+        registry.remove(&Key::new(partition(user), sort), vec![]).await?;
+    }
+    Ok(more)
+}
+
 /// Withdraws a link: flows that are under way end without a grant.
 pub async fn remove(registry: &dyn Registry, link: &Link) -> Result<(), StoreError> {
     registry.remove(&place(&link.id)?, vec![]).await.map(drop)
 }
 
-/// Uses a link, for a session: `false` when it was withdrawn, or has been used by another session and can be
-/// used once.
-pub async fn take(registry: &dyn Registry, link: &Link, session: &str) -> Result<bool, StoreError> {
+/// Uses a link, for a session, and gives its record: none when it was withdrawn, or has been used by another
+/// session and can be used once.
+pub async fn take(registry: &dyn Registry, link: &Link, session: &str) -> Result<Option<Link>, StoreError> {
     let key = place(&link.id)?;
-    if link.reusable {
-        return Ok(registry.get(&key).await?.is_some());
-    }
-    let change = Change::default().and(Condition::Absent(TAKEN_BY)).set(TAKEN_BY, session);
-    let written = registry.update(&key, change).await?.proven_by(TAKEN_BY, session);
-    Ok(matches!(written, Written::Done(_)))
+    let found = if link.reusable {
+        registry.get(&key).await?
+    } else {
+        let change = Change::default().and(Condition::Absent(TAKEN_BY)).set(TAKEN_BY, session);
+        match registry.update(&key, change).await?.proven_by(TAKEN_BY, session) {
+            Written::Done(item) => Some(item),
+            Written::Refused(_) => None,
+        }
+    };
+    found.map(registry::from_item).transpose()
 }
 
 /// Gives a link back that a session has used and that certainly gave no grant.

@@ -3,8 +3,7 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
 };
 use lambda_http::{Body, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -121,8 +120,6 @@ impl Look {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CONTENT_SECURITY_POLICY, http::header(&policy));
         response
     }
@@ -136,7 +133,11 @@ impl Look {
             @if let Notice::Failed { said: Some(said), .. } = notice { p.small { "What they said: " (said) } }
             @if let Notice::OurFault { number, .. } = notice { p.small { "For support, this is number " (number) "." } }
         };
-        self.page(status, &title, &content)
+        let mut response = self.page(status, &title, &content);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
+        }
+        response
     }
 }
 
@@ -330,10 +331,6 @@ mod tests {
         assert!(text.contains("&lt;script&gt;") && text.contains("href=\"/connect/1-a\""), "{text}");
         let policy = answer.headers()["content-security-policy"].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'; style-src 'nonce-"), "{policy}");
-        let headers = ["cache-control", "referrer-policy", "x-content-type-options"];
-        assert_eq!(
-            headers.map(|name| answer.headers()[name].to_str().unwrap()),
-            ["no-store", "no-referrer", "nosniff"]
-        );
+        assert_eq!(answer.headers()["cache-control"], "no-store");
     }
 }

@@ -41,6 +41,11 @@ impl Proof {
     }
 }
 
+/// Tells whether a request may still spend a code: what the vendor gives must be kept before it ends.
+pub fn may_spend(watch: Stopwatch) -> bool {
+    watch.is_before(SPEND_BY)
+}
+
 /// Makes a grant. Of a request that has been slow so far nothing is spent: what the vendor gives must be
 /// kept before the request ends.
 pub(crate) async fn redeem(
@@ -71,7 +76,7 @@ async fn ask(
     proof: &Proof,
     watch: Stopwatch,
 ) -> Result<Granted, Error> {
-    if !watch.is_before(SPEND_BY) {
+    if !may_spend(watch) {
         return Err(StoreError::Unavailable("it was too slow to spend the code".into()).into());
     }
     let oauth2 = element.oauth2()?;

@@ -19,6 +19,7 @@ use crate::random;
 use crate::registry::{self, Change, Condition, Written};
 use crate::schedule::scheduled;
 use crate::telemetry::{self, asked};
+use crate::user;
 
 /// How often the mark is tried, when the lease changes hands meanwhile.
 const ATTEMPTS: usize = 5;
@@ -40,7 +41,9 @@ pub async fn remove(app: &App, instance: &Instance) -> Result<(), Error> {
 pub(crate) async fn undo(app: &App, pending: &Instance) -> Result<(), Error> {
     let (owner, predecessors) = (random::id(), pending.lease_owner.iter().cloned().collect());
     let left = lease::newest(app, &Instance { predecessors, ..pending.clone() }).await?;
-    let wanted = |grant: &Grant| pending.link.is_some() || pending.imported && grant.ours;
+    // Unless the owner was removed meanwhile.
+    let hosted = pending.link.is_some() && user::numbered(&*app.registry, pending.user).await?.is_some();
+    let wanted = |grant: &Grant| hosted || pending.imported && grant.ours;
     if let Some((_, grant)) = left.as_ref().filter(|(_, grant)| wanted(grant)) {
         return creation::adopt(app, pending.clone(), grant).await.map(drop);
     }

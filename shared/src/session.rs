@@ -11,7 +11,10 @@ use crate::link::Link;
 use crate::random;
 use crate::registry::{self, Change, Condition, EXPIRES, Item, Key, Registry, TAKEN_BY, Written};
 
-/// How often the attempt to take a session is made when the store is out of reach.
+/// Whoever has taken a session is done after this, in seconds: a request lasts 28.
+const DEAD: Timestamp = 60;
+
+/// How often a session is written to when the store is out of reach.
 const ATTEMPTS: usize = 3;
 
 /// How long a session lives, in seconds.
@@ -30,8 +33,18 @@ pub struct Session {
     pub link: Link,
     /// When it ends.
     pub expires: Timestamp,
+    /// When it was taken.
+    pub taken_at: Option<Timestamp>,
     /// How it ended.
     pub result: Option<Ended>,
+}
+
+impl Session {
+    /// Tells how it ended: whoever took it and has not said so by now has died.
+    pub fn outcome(self, now: Timestamp) -> Option<Ended> {
+        let dead = self.taken_at.is_some_and(|taken| now - taken > DEAD);
+        self.result.or(dead.then_some(Ended::Unknown))
+    }
 }
 
 /// How a session ended: what the same browser is told whenever it comes again.
@@ -60,8 +73,7 @@ pub enum Ended {
     LinkGone,
 }
 
-/// What a browser brings along from the vendor.
-#[derive(Debug)]
+/// What a browser brings along from the vendor. It holds secrets and is not to be printed.
 pub struct Presented<'a> {
     /// The state.
     pub state: &'a str,
@@ -129,7 +141,8 @@ pub async fn take(
         .and(issuer)
         .and(Condition::Absent(TAKEN_BY))
         .and(Condition::After(EXPIRES, now))
-        .set(TAKEN_BY, taker.clone());
+        .set(TAKEN_BY, taker.clone())
+        .set("taken_at", now);
     match insistently(registry, &key(&name), &change).await?.proven_by(TAKEN_BY, &taker) {
         Written::Done(item) => Ok(Taken::Ours(name, Box::new(registry::from_item(item)?))),
         Written::Refused(None) => Ok(Taken::Astray),
@@ -137,11 +150,12 @@ pub async fn take(
     }
 }
 
-/// Makes a change again whose reply may have been lost: a session that nobody knows to have taken is of no use.
+/// Makes a change again whose reply may have been lost: a session is of no use that nobody knows to have taken, or
+/// whose end nobody knows.
 async fn insistently(registry: &dyn Registry, key: &Key, change: &Change) -> Result<Written, StoreError> {
     for _ in 1..ATTEMPTS {
         match registry.update(key, change.clone()).await {
-            Err(StoreError::Unavailable(cause)) => tracing::warn!(cause, "a session is taken again"),
+            Err(StoreError::Unavailable(cause)) => tracing::warn!(cause, "a session is written to again"),
             outcome => return outcome,
         }
     }
@@ -160,7 +174,7 @@ fn refused(
     let session: Session = registry::from_item(found)?;
     let belongs = session.callback == presented.callback && session.issuer.as_deref() == presented.issuer;
     let late = session.expires <= now;
-    Ok(if !belongs || late && !taken && session.browser != browser {
+    Ok(if !belongs || late && (taken || session.browser != browser) {
         Taken::Astray
     } else if session.browser != browser {
         Taken::NotYours
@@ -173,11 +187,12 @@ fn refused(
 
 /// Writes down how a session ended.
 pub async fn end(registry: &dyn Registry, name: &str, ended: &Ended) -> Result<(), StoreError> {
-    registry.update(&key(name), Change::default().set("result", json!(ended))).await.map(drop)
+    let change = Change::default().set("result", json!(ended));
+    insistently(registry, &key(name), &change).await.map(drop)
 }
 
 /// Reads how a session ended; `None` while it has not.
-pub async fn ended(registry: &dyn Registry, name: &str) -> Result<Option<Ended>, StoreError> {
+pub async fn ended(registry: &dyn Registry, name: &str, now: Timestamp) -> Result<Option<Ended>, StoreError> {
     let session: Option<Session> = registry.get(&key(name)).await?.map(registry::from_item).transpose()?;
-    Ok(session.and_then(|session| session.result))
+    Ok(session.and_then(|session| session.outcome(now)))
 }

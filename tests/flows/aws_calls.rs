@@ -70,7 +70,7 @@ async fn hosted_connect_keeps_to_its_budget_of_calls() {
         let asked = vendor.requests().len();
         let state = parameter(&visitor.leaves(link).await, "state").unwrap();
         let hop = counted(&broker.calls("connect"));
-        assert!(hop.0 <= 4 && hop.1 == 0 && vendor.requests().len() == asked, "{hop:?}");
+        assert!(hop.0 <= 5 && hop.1 == 0 && vendor.requests().len() == asked, "{hop:?}");
         broker.calls("oauth-callback");
         let got = visitor.open(&format!("{}/oauth/callback/faulty?code=c&state={state}", client.base)).await;
         assert_eq!((got.status, vendor.requests().len()), (200, asked + 1), "{}", got.page);

@@ -10,6 +10,8 @@ use tests::broker::Broker;
 use tests::client::{Client, ok, outcome, parameter};
 use tests::vendor::Vendor;
 use tests::visitor::{Got, Visitor, own_client};
+use valetkey::clock::Clock;
+use valetkey::instance;
 use valetkey::keys::fingerprint;
 use valetkey::registry::{Change, EXPIRES, Key};
 
@@ -402,4 +404,134 @@ async fn a_vendor_may_send_the_browser_back_by_a_form_or_to_an_address_for_all()
     assert_eq!(vendor.requests().len(), 1);
     assert_eq!(open("?iss=https://vendor.example&").await, 200);
     assert_eq!((vendor.requests().len(), count(client).await), (2, 2));
+}
+
+#[tokio::test]
+async fn cookies_of_others_beside_ours_do_no_harm() {
+    let (_vendor, broker) = started().await;
+    let client = &broker.client;
+    let visitor = Visitor::new(client);
+    let state = begun(client, &visitor).await;
+    let cookies = format!("name=Jos\u{e9}; a; =b; {}; x=\u{1f511}", visitor.cookies());
+    let request = tests::client::forgetful_http().get(callback(client, &format!("code=c&state={state}")));
+    assert_eq!(request.header("cookie", cookies.as_bytes()).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_site_cannot_send_its_visitors_through_a_link_unasked() {
+    let (vendor, broker) = started().await;
+    let client = &broker.client;
+    let link = client.link("faulty", json!({})).await;
+    let url = link["url"].as_str().unwrap();
+    let http = tests::client::forgetful_http();
+    for (site, user, goes) in [
+        ("cross-site", None, false),
+        ("same-site", None, false),
+        ("cross-site", Some("?1"), true),
+        ("none", None, true),
+        ("same-origin", None, true),
+    ] {
+        let mut request = http.get(url).header("sec-fetch-mode", "navigate").header("sec-fetch-site", site);
+        if let Some(user) = user {
+            request = request.header("sec-fetch-user", user);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status() == 303, goes, "{site} {user:?}");
+        assert_eq!(answer.headers().contains_key("set-cookie"), goes);
+        assert!(goes || answer.text().await.unwrap().contains("Continue to Faulty"));
+    }
+    // Its button leads on; another site's form does not press it.
+    for (site, goes) in [("same-origin", true), ("cross-site", false), ("same-site", false)] {
+        let answer = http.post(url).header("sec-fetch-site", site).body("").send().await.unwrap();
+        assert_eq!(
+            (answer.status() == 303, answer.headers().contains_key("set-cookie")),
+            (goes, goes),
+            "{site}"
+        );
+    }
+    assert!(vendor.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_user_who_is_removed_leaves_no_flow_that_could_end() {
+    let (vendor, broker) = started().await;
+    let admin = &broker.client;
+    let user = ok(admin.call(Method::POST, "/users").json(&json!({"emailAddress": "b@example.com"}))).await;
+    let client = Client { user: user["userSecret"].as_str().unwrap().to_owned(), ..admin.clone() };
+    for reusable in [false, true] {
+        let link = client.link("faulty", json!({"reusable": reusable})).await;
+        let visitor = Visitor::new(&client);
+        let state = parameter(&visitor.leaves(&link).await, "state").unwrap();
+        if reusable {
+            let gone = admin.call(Method::DELETE, &format!("/users/{}", user["id"])).send().await.unwrap();
+            assert_eq!(gone.status(), 200);
+            let got = visitor.open(&callback(&client, &format!("code=c&state={state}"))).await;
+            assert_eq!((got.status, vendor.requests().len()), (410, 0));
+        }
+    }
+    let left = broker.registry().list(&format!("user#{}", user["id"]), "", None, 10).await.unwrap();
+    assert!(left.items.is_empty(), "{:?}", left.items);
+}
+
+#[tokio::test]
+async fn an_app_keeps_its_key_while_instances_use_it_and_a_link_goes_with_it() {
+    let (_vendor, broker) = started().await;
+    let client = &broker.client;
+    let app = json!({"configuration": {"oauth.api.key": "first", "oauth.api.secret": "s"}});
+    let id = ok(client.call(Method::POST, "/elements/faulty/apps").json(&app)).await["id"].clone();
+    let path = format!("/elements/faulty/apps/{}", id.as_str().unwrap());
+    let link = json!({"appId": id, "reusable": true, "configuration": {"oauth.api.key": "********"}});
+    let link = ok(client.call(Method::POST, "/elements/faulty/links").json(&link)).await;
+    // Nobody has used it: another key counts for the open link, too.
+    let second = json!({"configuration": {"oauth.api.key": "second", "oauth.api.secret": "s"}});
+    ok(client.call(Method::PUT, &path).json(&second)).await;
+    let visitor = Visitor::new(client);
+    let left = visitor.leaves(&link).await;
+    assert_eq!(parameter(&left, "client_id").as_deref(), Some("second"));
+    let state = parameter(&left, "state").unwrap();
+    assert_eq!(visitor.open(&callback(client, &format!("code=c&state={state}"))).await.status, 200);
+    let (status, answer) = outcome(client.call(Method::PUT, &path).json(&app)).await;
+    assert!(status == 409 && answer["message"].as_str().unwrap().contains("instance 1"), "{answer}");
+    let named = json!({"appId": "another"});
+    assert_eq!(outcome(client.call(Method::PATCH, "/instances/1").json(&named)).await.0, 400);
+    assert_eq!(client.call(Method::DELETE, "/instances/1").send().await.unwrap().status(), 200);
+    assert_eq!(client.call(Method::DELETE, &path).send().await.unwrap().status(), 200);
+    assert_eq!(Visitor::new(client).open(link["url"].as_str().unwrap()).await.status, 404);
+}
+
+#[tokio::test]
+async fn whoever_died_with_a_session_is_not_waited_for() {
+    let (vendor, broker) = started().await;
+    let client = &broker.client;
+    let visitor = Visitor::new(client);
+    let state = begun(client, &visitor).await;
+    let key = Key::new(format!("session#{}", fingerprint(&state)), "session");
+    let taken = Change::default().set("taken_by", "somebody").set("taken_at", Clock::System.now() - 61);
+    broker.registry().update(&key, taken).await.unwrap();
+    let got = visitor.open(&callback(client, &format!("code=c&state={state}"))).await;
+    assert_eq!((got.status, got.headline()), (502, "We do not know yet whether Faulty is connected"));
+    assert!(vendor.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_visitor_waits_for_a_refresh_that_is_under_way() {
+    let (vendor, broker) = started().await;
+    let client = &broker.client;
+    ok(client.create("faulty", "first", "Revived")).await;
+    let link = client.link("faulty", json!({"instanceId": 1})).await;
+    let visitor = Visitor::new(client);
+    let state = parameter(&visitor.leaves(&link).await, "state").unwrap();
+    let (registry, key) = (broker.registry(), instance::key(1, 1));
+    let lease =
+        Change::default().set("lease_owner", "x".repeat(32)).set("lease_until", Clock::System.now() + 28);
+    registry.update(&key, lease).await.unwrap();
+    let session = Key::new(format!("session#{}", fingerprint(&state)), "session");
+    let ends = async {
+        let is_taken = async || registry.get(&session).await.unwrap().unwrap().contains_key("taken_by");
+        tests::until(is_taken).await;
+        registry.update(&key, Change::default().remove("lease_owner").remove("lease_until")).await.unwrap();
+    };
+    let url = callback(client, &format!("code=c&state={state}"));
+    let (got, ()) = futures_util::future::join(visitor.open(&url), ends).await;
+    assert_eq!((got.status, vendor.requests().len()), (200, 2), "{}", got.page);
 }

@@ -175,3 +175,30 @@ async fn a_callback_that_a_store_fails_once_keeps_what_the_vendor_gave() {
         assert_eq!((machine.asked().0, machine.visible().await), (1, 1));
     }
 }
+
+#[tokio::test]
+async fn a_grant_that_a_vault_does_not_take_is_not_revoked_since_it_may_be_there_after_all() {
+    let (told, _guard) = Told::listen();
+    let (machine, plan) = (Machine::new().await, Plan::everywhere(SECRET, Some(Fault::Fails)));
+    let visit = visit(&machine).await;
+    assert_eq!(comes_back(&machine.planned(&plan), &visit).await, 502);
+    assert_eq!((machine.asked(), machine.visible().await), ((1, 0), 0));
+    machine.pass(UNFINISHED);
+    machine.sweep().await;
+    let metrics = told.metrics();
+    assert!(
+        metrics.contains(&"GrantUnkept".to_owned()) && metrics.contains(&"GrantLost".to_owned()),
+        "{metrics:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_link_began_is_undone_when_its_owner_is_gone() {
+    let (machine, plan) = (Machine::new().await, Plan::everywhere(SECRET, Some(Fault::DeathAfter)));
+    let visit = visit(&machine).await;
+    plan.dies_in(comes_back(&machine.planned(&plan), &visit)).await;
+    user::remove(&machine.registry, 1).await.unwrap();
+    machine.pass(UNFINISHED);
+    machine.sweep().await;
+    assert_eq!((machine.asked(), machine.record().await.is_none()), ((1, 1), true), "it is revoked");
+}

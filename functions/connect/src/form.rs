@@ -9,6 +9,9 @@ use valetkey::configuration::{self, Given};
 use valetkey::element::{Element, Setting};
 use valetkey::page::Look;
 
+/// The longest value, in characters.
+const LONGEST: usize = 255;
+
 /// Lists what is missing and a visitor can be asked for.
 pub(crate) fn fields<'a>(element: &'a Element, known: &Given) -> Vec<&'a Setting> {
     let missing = configuration::missing(element, known);
@@ -38,8 +41,10 @@ pub(crate) fn read(
     }
 }
 
+/// Gives what stands in a field, as far as it can be right.
 fn written<'a>(filled: &'a [(String, String)], key: &str) -> &'a str {
-    filled.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value)
+    let value = filled.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value);
+    value.char_indices().nth(LONGEST).map_or(value, |(end, _)| &value[..end])
 }
 
 /// Normalises one value, as that of a configuration.
@@ -69,7 +74,7 @@ pub(crate) fn page(
                 @if is_wrong { p.wrong id=(error) { "This does not look right. Please check it." } }
                 p.hint id=(hint) { (setting.description) }
                 input id=(setting.key) name=(setting.key) value=(written(filled, &setting.key)) required
-                    maxlength="255" autocomplete="off" autocapitalize="none" spellcheck="false"
+                    maxlength=(LONGEST) autocomplete="off" autocapitalize="none" spellcheck="false"
                     aria-describedby=(described) aria-invalid=[is_wrong.then_some("true")];
             }
             button.go { "Continue to " (vendor) }

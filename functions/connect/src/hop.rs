@@ -3,6 +3,7 @@
 
 use lambda_http::http::header::SET_COOKIE;
 use lambda_http::{Body, Response};
+use valetkey::client;
 use valetkey::configuration::Given;
 use valetkey::connect::{self, redirect, with_parameters};
 use valetkey::element::{Element, OAuth2};
@@ -36,16 +37,37 @@ impl<E: Into<Error>> From<E> for Stop {
 }
 
 pub(crate) async fn open(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    answer(app, call, &[]).await
+    answer(app, call, &[], is_meant(call)).await
 }
 
+/// A form of another site's is none of ours, and is asked again.
 pub(crate) async fn filled_in(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    answer(app, call, &call.form()).await
+    let from = fetched(call, "sec-fetch-site");
+    let ours = matches!(from, None | Some("same-origin" | "none"));
+    let filled = if ours { call.form() } else { Vec::new() };
+    answer(app, call, &filled, ours).await
 }
 
-async fn answer(app: &App, call: &Call, filled: &[(String, String)]) -> Result<Response<Body>, Error> {
+/// Tells whether a visitor has chosen to come here. A site may send its visitors here unasked, so that their
+/// account would be connected to somebody whom they never heard of: the browser tells whether they did
+/// anything (Fetch Metadata, `Sec-Fetch-User`).
+fn is_meant(call: &Call) -> bool {
+    let elsewhere = matches!(fetched(call, "sec-fetch-site"), Some("cross-site" | "same-site"));
+    !elsewhere || fetched(call, "sec-fetch-user") == Some("?1")
+}
+
+fn fetched<'a>(call: &'a Call, header: &str) -> Option<&'a str> {
+    call.headers.get(header)?.to_str().ok()
+}
+
+async fn answer(
+    app: &App,
+    call: &Call,
+    filled: &[(String, String)],
+    meant: bool,
+) -> Result<Response<Body>, Error> {
     let look = &app.connect.look;
-    match go(app, call, filled).await {
+    match go(app, call, filled, meant).await {
         Ok(response) => Ok(response),
         Err(Stop::Notice(notice)) => Ok(look.show(&notice)),
         Err(Stop::Back(url, error, description, state)) => {
@@ -60,12 +82,22 @@ async fn answer(app: &App, call: &Call, filled: &[(String, String)]) -> Result<R
     }
 }
 
-async fn go(app: &App, call: &Call, filled: &[(String, String)]) -> Result<Response<Body>, Stop> {
+async fn go(
+    app: &App,
+    call: &Call,
+    filled: &[(String, String)],
+    meant: bool,
+) -> Result<Response<Body>, Stop> {
     let mut link = usable(app, call.parameter("link")).await?;
-    let element = app.catalogue.element(&link.element)?;
+    // A deployment may have lost the element meanwhile.
+    let found = app.catalogue.find(&link.element).ok_or(Stop::Notice(Notice::NoLink));
+    let element = found?;
     let oauth2 = element.oauth2()?;
     let mut known = known(app, &link).await?;
     let fields = form::fields(element, &known);
+    if fields.is_empty() && !meant {
+        return Ok(form::page(&app.connect.look, element, &[], &[], &[]));
+    }
     if !fields.is_empty() {
         match form::read(element, &fields, filled) {
             Ok(values) => {
@@ -114,6 +146,17 @@ async fn known(app: &App, link: &Link) -> Result<Given, Stop> {
     Ok(known)
 }
 
+/// Gives the client's id: that of the link, or of its app as it now is.
+async fn client_id(app: &App, element: &Element, link: &Link) -> Result<String, Stop> {
+    let seal = &app.connect.seal;
+    let Some(id) = &link.app else { return Ok(link.client_id(seal)?) };
+    match client::find(&*app.registry, link.user, element, id).await {
+        Ok(registered) => Ok(registered.client_id(seal)?),
+        Err(Error::NotFound(_)) => Err(Stop::Notice(Notice::NoLink)),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Begins a session for the browser and sends it to the vendor.
 async fn depart(
     app: &App,
@@ -131,14 +174,17 @@ async fn depart(
         browser: keys::fingerprint(&browser),
         callback: connect::callback(oauth2, &element.identity.key),
         issuer: oauth2.authorize.issuer.clone(),
-        link,
+        // Its secrets stay with the link.
+        link: Link { sealed: None, ..link },
         expires: app.clock.now() + session::LIVES,
+        taken_at: None,
         result: None,
     };
+    let client_id = client_id(app, element, &session.link).await?;
     let state = session::begin(&*app.registry, &session).await?;
     let link = &session.link;
     let request = Request {
-        client_id: &link.client_id(&app.connect.seal)?,
+        client_id: &client_id,
         redirect_uri: valetkey::configuration::text(
             &link.configuration,
             valetkey::configuration::REDIRECT_URI,

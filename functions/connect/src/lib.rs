@@ -1,7 +1,7 @@
 //! Hosted connect, outward: a visitor opens a link and is sent to the vendor.
 //!
-//! Anybody may come here, so it can open neither a vault nor a client's secret: of a link it opens the client's
-//! id alone, which the vendor's address holds anyway.
+//! Anybody may come here, so it has no vault: no instance's tokens and no app's secret. Of a link it opens the
+//! client's id alone, which the vendor's address holds anyway.
 
 mod form;
 mod hop;

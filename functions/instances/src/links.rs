@@ -112,8 +112,9 @@ async fn instance_of(
     sent: &Map<String, Value>,
 ) -> Result<Option<Instance>, Error> {
     let Some(given) = text(sent.get("instanceId")).filter(|given| !given.is_empty()) else { return Ok(None) };
-    let id =
-        given.parse().map_err(|_| Error::Invalid(format!("`instanceId` must be a number, not {given:?}")))?;
+    let id = given
+        .parse()
+        .map_err(|_| Error::Invalid(format!("`instanceId` must be a number, not {:?}", shown(&given))))?;
     let instance = instance::find(&*app.registry, user.id, id).await?;
     let instance = instance.filter(|instance| instance.element == element.identity.key);
     instance.map(Some).ok_or_else(|| instance::unknown(id))
@@ -135,9 +136,9 @@ async fn client(
     sent: &Map<String, Value>,
     again: Option<&Instance>,
 ) -> Result<Client, Error> {
-    let given = given(element, &object(sent, "configuration")?)?;
-    let own = configuration::text(&given, CLIENT_ID);
-    let own = Some(own).filter(|own| !own.is_empty() && *own != configuration::MASK);
+    let mut given = given(element, &object(sent, "configuration")?)?;
+    given.retain(|_, value| value.as_deref() != Some(configuration::MASK));
+    let own = Some(configuration::text(&given, CLIENT_ID)).filter(|own| !own.is_empty());
     let named = draft::app_id(sent, &given)?;
     match (named, own, again) {
         (Some(_), _, Some(_)) => {
@@ -217,10 +218,18 @@ fn changes(element: &Element, given: Given) -> Result<Split, Error> {
     Ok(split)
 }
 
+/// Cuts what a caller has written to what can be read in an error.
+fn shown(given: &str) -> String {
+    given.chars().take(100).collect()
+}
+
 fn expires_in(sent: &Map<String, Value>) -> Result<Timestamp, Error> {
     let Some(given) = text(sent.get("expiresIn")) else { return Ok(USUAL) };
     let refuse = || {
-        Error::Invalid(format!("`expiresIn` must be a number of seconds from 1 to {LONGEST}, not {given:?}"))
+        Error::Invalid(format!(
+            "`expiresIn` must be a number of seconds from 1 to {LONGEST}, not {:?}",
+            shown(&given)
+        ))
     };
     given.parse().ok().filter(|seconds| (1..=LONGEST).contains(seconds)).ok_or_else(refuse)
 }

@@ -16,7 +16,6 @@ pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Err
         element: key_or_id
             .map(|given| app.catalogue.element(given).map(|found| found.identity.key.clone()))
             .transpose()?,
-        app: None,
     };
     let after = call.query("nextPage").map(next_page).transpose()?;
     let (found, more) = instance::list(&*app.registry, user.id, &filter, after, call.page_size()?).await?;

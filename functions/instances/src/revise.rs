@@ -3,6 +3,7 @@
 
 use lambda_http::{Body, Response};
 use valetkey::app::App;
+use valetkey::body;
 use valetkey::error::Error;
 use valetkey::http::{self, Call};
 use valetkey::instance;
@@ -23,7 +24,15 @@ pub(crate) async fn patch(app: &App, call: &Call) -> Result<Response<Body>, Erro
 async fn answer(app: &App, call: &Call, whole: bool) -> Result<Response<Body>, Error> {
     let (user, instance) = app.instance(call).await?;
     let element = app.catalogue.element(&instance.element)?;
-    let revision = draft::revision(element, &call.object()?, whole)?;
+    let sent = call.object()?;
+    let revision = draft::revision(element, &sent, whole)?;
+    let named = body::text(sent.get("appId")).filter(|id| !id.is_empty());
+    if named.is_some() && named != instance.app {
+        return Err(Error::Invalid(
+            "`appId` of an instance cannot be changed; oauth.api.key and oauth.api.secret give it a client of its own"
+                .into(),
+        ));
+    }
     let again = call.query("reAuthenticate").is_some_and(|said| said.eq_ignore_ascii_case("true"));
     let refresh = again && revision.proof.is_none();
     let mut instance = revise(app, instance, &revision, call.watch).await?;

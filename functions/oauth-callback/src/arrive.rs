@@ -59,9 +59,13 @@ async fn arrive(app: &App, call: &Call, mode: ResponseMode) -> Result<Response<B
             Ok(look.show(&Notice::OtherBrowser))
         }
         Taken::Late(session) => Ok(ending::late(app, &session.link)),
-        Taken::Before(name, session) => match awaited(app, call, &name).await? {
-            Some(ended) => ending::show(app, &session.link, &ended),
-            None => Ok(look.show(&Notice::UnderWay)),
+        Taken::Before(name, session) => match awaited(app, call, &name).await {
+            Ok(Some(ended)) => ending::show(app, &session.link, &ended),
+            Ok(None) => Ok(look.show(&Notice::UnderWay)),
+            Err(cause) => {
+                tracing::warn!(?cause, "how a flow ended cannot be read");
+                Ok(look.show(&Notice::UnderWay))
+            }
         },
         Taken::Ours(name, session) => {
             let ended = flow::finish(app, call, &name, &session.link, state, &returned).await;
@@ -96,7 +100,7 @@ fn issuer<'a>(app: &App, call: &Call, returned: &'a Returned) -> Option<&'a str>
 /// Waits for whoever is at the same answer.
 async fn awaited(app: &App, call: &Call, name: &str) -> Result<Option<Ended>, StoreError> {
     loop {
-        let ended = session::ended(&*app.registry, name).await?;
+        let ended = session::ended(&*app.registry, name, app.clock.now()).await?;
         if ended.is_some() || !call.watch.is_before(WAIT) {
             return Ok(ended);
         }

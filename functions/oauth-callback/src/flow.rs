@@ -1,6 +1,7 @@
 //! From a session that was taken to its end: an instance, or the reason why there is none.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
 use valetkey::app::App;
@@ -10,14 +11,24 @@ use valetkey::creation::{self, Draft};
 use valetkey::element::Element;
 use valetkey::error::Error;
 use valetkey::http::Call;
-use valetkey::instance;
+use valetkey::instance::{self, Instance};
 use valetkey::link::{self, Link};
 use valetkey::oauth::VendorError;
-use valetkey::redeem::Proof;
+use valetkey::random;
+use valetkey::redeem::{Proof, may_spend};
 use valetkey::revision::{Revision, revise};
 use valetkey::session::Ended;
 
 use crate::returned::Returned;
+
+/// How long a lease is waited for.
+const WAIT: Duration = Duration::from_secs(4);
+
+/// How often, in milliseconds, at random.
+const LOOK: (u64, u64) = (150, 350);
+
+/// What a link's maker reads when a callback came too slowly through the stores.
+const TOO_SLOW: &str = "The stores are too slow just now to keep what the vendor would give";
 
 /// Does what a vendor's answer says; `name` is the session's. It cannot fail: every failure is an end.
 pub(crate) async fn finish(
@@ -35,15 +46,19 @@ pub(crate) async fn finish(
     let Some(code) = returned.get("code") else {
         return failed("server_error", "The vendor sent neither a code nor an error", None);
     };
-    match link::take(&*app.registry, link, name).await {
-        Ok(true) => {}
-        Ok(false) => return Ended::LinkGone,
+    if !may_spend(call.watch) {
+        return failed("temporarily_unavailable", TOO_SLOW, None);
+    }
+    let sealed = match link::take(&*app.registry, link, name).await {
+        Ok(Some(taken)) => taken.sealed,
+        Ok(None) => return Ended::LinkGone,
         Err(cause) => {
             // Its reply may have been lost.
             give_back(app, link, name).await;
             return not_made(&cause.into());
         }
-    }
+    };
+    let link = &Link { sealed, ..link.clone() };
     let made = match app.connect().map(|connect| connect.code_verifier(state)) {
         Ok(verifier) => {
             let proof = Proof::Code(code.into(), Some(verifier.into()));
@@ -82,7 +97,7 @@ async fn make(app: &App, call: &Call, link: &Link, proof: Proof, returned: &Retu
         let instance = instance.ok_or_else(|| instance::unknown(id))?;
         let (name, tags, configuration) = (link.name.clone(), link.tags.clone(), Some(configuration));
         let revision = Revision { name, tags, configuration, whole: false, proof: Some(proof), told };
-        return Ok(revise(app, instance, &revision, call.watch).await?.id);
+        return revived(app, call, instance, &revision).await;
     }
     // A mask stands for the client's key and secret, which the app has.
     configuration.retain(|_, value| value.as_deref() != Some(configuration::MASK));
@@ -93,6 +108,21 @@ async fn make(app: &App, call: &Call, link: &Link, proof: Proof, returned: &Retu
     Ok(creation::create(app, link.user, draft, call.watch).await?.id)
 }
 
+/// Revives an instance. A visitor cannot ask again with the same code, so a refresh that is under way is waited
+/// for; nothing is spent before.
+async fn revived(app: &App, call: &Call, mut instance: Instance, revision: &Revision) -> Result<u64, Error> {
+    let (user, id) = (instance.user, instance.id);
+    loop {
+        match revise(app, instance, revision, call.watch).await {
+            Err(Error::Leased(_)) if call.watch.is_before(WAIT) => {}
+            outcome => return outcome.map(|revived| revived.id),
+        }
+        tokio::time::sleep(Duration::from_millis(random::between(LOOK.0, LOOK.1))).await;
+        let found = instance::find(&*app.registry, user, id).await?;
+        instance = found.ok_or_else(|| instance::unknown(id))?;
+    }
+}
+
 fn exposed(secret: &secrecy::SecretString) -> String {
     secrecy::ExposeSecret::expose_secret(secret).to_owned()
 }
@@ -101,6 +131,9 @@ fn exposed(secret: &secrecy::SecretString) -> String {
 fn told(element: &Element, returned: &Returned) -> Result<BTreeMap<String, String>, Error> {
     let mut told = BTreeMap::new();
     for (parameter, key) in element.oauth2.iter().flat_map(|oauth2| &oauth2.callback) {
+        if !returned.has_once(parameter) {
+            return Err(Error::Invalid(format!("The vendor's callback has {parameter} twice")));
+        }
         let value = returned.get(parameter).map(|value| json!(value));
         if let Some(value) = line(value.as_ref(), parameter)? {
             told.insert(key.clone(), value);
@@ -121,11 +154,14 @@ fn refused(error: &str, description: Option<String>) -> Ended {
 
 /// What an error means that certainly left no grant.
 fn not_made(error: &Error) -> Ended {
-    tracing::warn!(cause = ?error, "a flow made no instance");
+    if !matches!(error, Error::Vendor(VendorError::Refused { .. })) {
+        // What a vendor says may hold what nobody should read here.
+        tracing::warn!(cause = ?error, "a flow made no instance");
+    }
     let busy = |words: &str| failed("temporarily_unavailable", words, None);
     match error {
-        Error::Vendor(VendorError::Refused { message, .. }) if error_is_clients(error) => {
-            failed("server_error", "The vendor refuses the app's key or secret", Some(message.clone()))
+        Error::Vendor(cause) if cause.refuses_client() => {
+            failed("server_error", "The vendor refuses the app's key or secret", None)
         }
         Error::Vendor(VendorError::Refused { message, .. }) => {
             failed("server_error", "The vendor refused the code", Some(message.clone()))
@@ -137,10 +173,6 @@ fn not_made(error: &Error) -> Ended {
         Error::NotFound(_) => failed("server_error", "The instance is not there any more", None),
         error => failed("server_error", &error.to_string(), None),
     }
-}
-
-fn error_is_clients(error: &Error) -> bool {
-    matches!(error, Error::Vendor(cause) if cause.refuses_client())
 }
 
 fn failed(error: &str, description: &str, said: Option<String>) -> Ended {

@@ -19,8 +19,13 @@ impl Returned {
         } else {
             call.queries().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
         };
-        let once = |name: &&str| pairs.iter().filter(|(known, _)| known == name).count() <= 1;
-        ONCE.iter().all(once).then_some(Self(pairs))
+        let returned = Self(pairs);
+        ONCE.iter().all(|name| returned.has_once(name)).then_some(returned)
+    }
+
+    /// Tells that a parameter is not there twice.
+    pub(crate) fn has_once(&self, name: &str) -> bool {
+        self.0.iter().filter(|(known, _)| known == name).count() <= 1
     }
 
     /// Gives a parameter; nothing when it is empty.

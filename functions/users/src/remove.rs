@@ -8,6 +8,7 @@ use valetkey::client;
 use valetkey::error::Error;
 use valetkey::http::{self, Call};
 use valetkey::instance::{self, Filter, State};
+use valetkey::link;
 use valetkey::registry::Change;
 use valetkey::removal;
 use valetkey::user;
@@ -23,6 +24,9 @@ const UNDER_WAY: i64 = 400;
 /// The instances that are deleted at once.
 const AT_ONCE: usize = 8;
 
+/// The links that are read at once.
+const LINKS_AT_ONCE: usize = 100;
+
 pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
     not_oneself(call, &app.admin(call).await?)?;
     let id = crate::id(call)?;
@@ -35,11 +39,15 @@ pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Err
     // From now on the user makes no further ones.
     let disabled = Change::default().set("disabled", true);
     user::change(&*app.registry, id, disabled).await?.ok_or_else(|| crate::unknown(id))?;
+    // Nor do visitors who are under way.
+    while link::remove_some(&*app.registry, id, LINKS_AT_ONCE).await? {
+        in_time(call, id)?;
+    }
     if with_instances {
         delete_instances(app, call, id).await?;
     }
     nothing_under_way(app, id).await?;
-    forget_apps(app, id).await?;
+    forget_apps(app, call, id).await?;
     if user::remove(&*app.registry, id).await? { Ok(http::empty()) } else { Err(crate::unknown(id)) }
 }
 
@@ -59,8 +67,18 @@ async fn nothing_under_way(app: &App, id: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes the user's apps, which no instance uses any more. Links end with their user.
-async fn forget_apps(app: &App, id: u64) -> Result<(), Error> {
+/// Refuses to go on when the caller would wait too long.
+fn in_time(call: &Call, id: u64) -> Result<(), Error> {
+    if call.watch.is_before(LONGEST) {
+        return Ok(());
+    }
+    Err(Error::Unfinished(format!(
+        "User {id} still owns something and is disabled; repeat the request to delete the rest"
+    )))
+}
+
+/// Removes the user's apps, which no instance uses any more.
+async fn forget_apps(app: &App, call: &Call, id: u64) -> Result<(), Error> {
     loop {
         let (apps, more) = client::list(&*app.registry, id, None, None, AT_ONCE).await?;
         for registered in &apps {
@@ -69,6 +87,7 @@ async fn forget_apps(app: &App, id: u64) -> Result<(), Error> {
         if !more {
             return Ok(());
         }
+        in_time(call, id)?;
     }
 }
 
@@ -78,11 +97,7 @@ async fn delete_instances(app: &App, call: &Call, id: u64) -> Result<(), Error> 
         if found.is_empty() {
             return Ok(());
         }
-        if !call.watch.is_before(LONGEST) {
-            return Err(Error::Unfinished(format!(
-                "User {id} still owns instances and is disabled; repeat the request to delete the rest"
-            )));
-        }
+        in_time(call, id)?;
         let removing = found.iter().map(|instance| removal::remove(app, instance));
         for outcome in futures_util::future::join_all(removing).await {
             match outcome {

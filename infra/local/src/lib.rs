@@ -119,8 +119,8 @@ pub async fn run(options: Options) -> Result<(), StartError> {
         write!(out, "\n{}", first_start::text(&base, &first, &folder.first_user_path(), !options.live))?;
     }
     out.flush()?;
-    server::serve(listener, signals, Broker::new(app), sandbox, Duration::from_secs(options.sweep_every))
-        .await?;
+    let sweep_every = Duration::from_secs(options.sweep_every);
+    server::serve(listener, signals, Broker::new(app), sandbox, registry, sweep_every).await?;
     Ok(())
 }
 

@@ -18,11 +18,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use valetkey::clock::Stopwatch;
+use valetkey::clock::{Clock, Stopwatch};
 use valetkey::error::Error;
 use valetkey::http::{self, LONGEST_BODY};
 
 use crate::broker::Broker;
+use crate::store::SqliteRegistry;
 
 /// What the server's requests share.
 #[derive(Clone)]
@@ -56,12 +57,13 @@ pub(crate) async fn serve(
     mut signals: Signals,
     broker: Broker,
     sandbox: Option<Router>,
+    registry: SqliteRegistry,
     sweep_every: Duration,
 ) -> io::Result<()> {
     let served = Served { broker: Arc::new(broker), running: TaskTracker::new() };
     let (running, stopping) = (served.running.clone(), CancellationToken::new());
     if !sweep_every.is_zero() {
-        running.spawn(keep_sweeping(Arc::clone(&served.broker), sweep_every, stopping.clone()));
+        running.spawn(keep_sweeping(Arc::clone(&served.broker), registry, sweep_every, stopping.clone()));
     }
     let routes = sandbox.unwrap_or_default().fallback_service(any(answer).with_state(served));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -90,9 +92,18 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// Sweeps again and again, in the place of the schedule on AWS.
-async fn keep_sweeping(broker: Arc<Broker>, every: Duration, stopping: CancellationToken) {
+/// Sweeps again and again, in the place of the schedule on AWS; and removes what has expired, as the table there
+/// does by itself.
+async fn keep_sweeping(
+    broker: Arc<Broker>,
+    registry: SqliteRegistry,
+    every: Duration,
+    stopping: CancellationToken,
+) {
     loop {
+        if let Err(error) = registry.remove_expired(Clock::System.now()).await {
+            tracing::warn!(%error, "what has expired was not removed");
+        }
         let (broker, cancelled) = (Arc::clone(&broker), stopping.clone());
         let pass = tokio::spawn(async move {
             let watch = Stopwatch::start();

@@ -37,9 +37,6 @@ pub struct InstanceBody<'a> {
     /// Ours: the app that it was made with.
     #[serde(skip_serializing_if = "Option::is_none")]
     app_id: Option<&'a str>,
-    /// Ours: the link that it was made by.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    link_id: Option<&'a str>,
     user: UserBody<'a>,
 }
 
@@ -78,7 +75,6 @@ impl<'a> InstanceBody<'a> {
             caching_enabled: false,
             external_authentication: if instance.imported { "initial" } else { "none" },
             app_id: instance.app.as_deref(),
-            link_id: instance.link.as_deref(),
             user: UserBody {
                 id: user.id,
                 email_address: &user.email_address,
