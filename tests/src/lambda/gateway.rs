@@ -78,8 +78,8 @@ fn event(parts: &axum::http::request::Parts, body: &[u8]) -> Value {
         .headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split("; "))
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .map(|cookie| String::from_utf8_lossy(cookie.trim_ascii()).into_owned())
         .collect();
     let now = clock::Clock::System.now();
     let mut event = json!({
