@@ -103,7 +103,8 @@ async fn a_visitor_fills_in_what_is_missing_by_keyboard() {
     let asking = asking
         .replace("https://signin.infusionsoft.com/app/", &format!("{base}/sandbox/app/"))
         .replace("https://api.infusionsoft.com/", &format!("{base}/sandbox/"));
-    std::fs::write(elements.path().join("asking.toml"), asking).unwrap();
+    // On Lambda it takes the place of the one that the stack points at the sandbox.
+    std::fs::write(elements.path().join("infusionsoft.toml"), asking).unwrap();
     let broker =
         Broker::start(&["--elements", elements.path().to_str().unwrap(), "--page-accent", "#ffcc00"]).await;
     let client = &broker.client;
