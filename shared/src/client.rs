@@ -7,6 +7,8 @@
 #[cfg(feature = "send")]
 mod whose;
 
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -56,6 +58,11 @@ impl Pair {
         json!({CLIENT_ID: self.key.expose_secret(), CLIENT_SECRET: self.secret.expose_secret()})
             .to_string()
             .into()
+    }
+
+    fn from_text(text: &SecretString) -> Option<Self> {
+        let mut pair: BTreeMap<String, SecretString> = serde_json::from_str(text.expose_secret()).ok()?;
+        Some(Self { key: pair.remove(CLIENT_ID)?, secret: pair.remove(CLIENT_SECRET)? })
     }
 }
 
@@ -130,10 +137,9 @@ pub async fn replace(
     pair: &Pair,
 ) -> Result<Registered, Error> {
     let (id, version) = (&registered.id, random::id());
-    if registered.client.is_some()
-        && registered.client_id(&app.connect()?.seal)? != pair.key.expose_secret()
-        && let Some(used) = instance::of_app(&*app.registry, registered.user, id).await?
-    {
+    let old = app.apps.latest(id).await?.and_then(|(_, text)| Pair::from_text(&text));
+    let other_key = old.is_some_and(|old| old.key.expose_secret() != pair.key.expose_secret());
+    if other_key && let Some(used) = instance::made_with(&*app.registry, registered.user, "app", id).await? {
         // Their refresh tokens were given to that client, and a vendor may end them when another one shows them.
         return Err(Error::Conflict(format!(
             "Instances were made with this app's oauth.api.key, instance {used} among them: only oauth.api.secret can \
@@ -204,7 +210,7 @@ pub async fn list(
 
 /// Removes an app that no instance was made with.
 pub async fn remove(app: &App, registered: &Registered) -> Result<(), Error> {
-    if let Some(id) = instance::of_app(&*app.registry, registered.user, &registered.id).await? {
+    if let Some(id) = instance::made_with(&*app.registry, registered.user, "app", &registered.id).await? {
         return Err(Error::Conflict(format!(
             "Instances use the app {}, instance {id} among them: delete them first, or give them a key and secret of \
              their own with PATCH /instances/{id}",

@@ -234,13 +234,19 @@ pub async fn some(registry: &dyn Registry, user: u64) -> Result<Vec<Instance>, S
     page.items.into_iter().map(|(_, item)| registry::from_item(item)).collect()
 }
 
-/// Finds one of a user's instances that was made with an app, whatever state it is in. It may read all of them.
-pub async fn of_app(registry: &dyn Registry, user: u64, app: &str) -> Result<Option<u64>, StoreError> {
+/// Finds one of a user's instances that was made with that `app` or `link`, whatever state it is in. It may read all
+/// of them.
+pub async fn made_with(
+    registry: &dyn Registry,
+    user: u64,
+    what: &str,
+    id: &str,
+) -> Result<Option<u64>, StoreError> {
     let mut last = None::<String>;
     loop {
         let Page { items, more } = registry.list(&partition(user), PREFIX, last.as_deref(), READ).await?;
         last = items.last().map(|(sort, _)| sort.clone());
-        let made = items.iter().find(|(_, item)| item.get("app") == Some(&json!(app)));
+        let made = items.iter().find(|(_, item)| item.get(what) == Some(&json!(id)));
         if let Some(id) = made.and_then(|(_, item)| item.get("id")?.as_u64()) {
             return Ok(Some(id));
         }

@@ -188,9 +188,19 @@ pub async fn remove(registry: &dyn Registry, link: &Link) -> Result<(), StoreErr
     registry.remove(&place(&link.id)?, vec![]).await.map(drop)
 }
 
-/// Uses a link, for a session, and gives its record: none when it was withdrawn, or has been used by another
-/// session and can be used once.
-pub async fn take(registry: &dyn Registry, link: &Link, session: &str) -> Result<Option<Link>, StoreError> {
+/// What became of the attempt to use a link.
+#[derive(Debug)]
+pub enum Use {
+    /// It may be used; its record.
+    Granted(Box<Link>),
+    /// It can be used once, and another session has.
+    Used,
+    /// It is not there any more.
+    Withdrawn,
+}
+
+/// Uses a link, for a session.
+pub async fn take(registry: &dyn Registry, link: &Link, session: &str) -> Result<Use, StoreError> {
     let key = place(&link.id)?;
     let found = if link.reusable {
         registry.get(&key).await?
@@ -198,10 +208,14 @@ pub async fn take(registry: &dyn Registry, link: &Link, session: &str) -> Result
         let change = Change::default().and(Condition::Absent(TAKEN_BY)).set(TAKEN_BY, session);
         match registry.update(&key, change).await?.proven_by(TAKEN_BY, session) {
             Written::Done(item) => Some(item),
-            Written::Refused(_) => None,
+            Written::Refused(None) => None,
+            Written::Refused(Some(_)) => return Ok(Use::Used),
         }
     };
-    found.map(registry::from_item).transpose()
+    Ok(match found {
+        Some(item) => Use::Granted(Box::new(registry::from_item(item)?)),
+        None => Use::Withdrawn,
+    })
 }
 
 /// Gives a link back that a session has used and that certainly gave no grant.

@@ -257,8 +257,8 @@ impl Notice<'_> {
                 },
             ],
             Self::Astray => [
-                "It belongs to nothing that was begun here, or it is too old. Nothing was connected.".into(),
-                "Please open the link again that brought you here.".into(),
+                "It belongs to nothing that was begun here, or it is too old.".into(),
+                "If a page has told you that your account is connected, it is. Otherwise please open the link again that brought you here.".into(),
             ],
             Self::OtherBrowser => [
                 "To keep your account safe, connecting has to end in the browser where it began, with cookies switched on. Nothing was connected.".into(),
@@ -273,7 +273,7 @@ impl Notice<'_> {
                 "Please ask whoever sent it to you for a new one.".into(),
             ],
             Self::UsedLink => [
-                "It works once only, and that was done. If it was you, everything is fine.".into(),
+                "It works once only, and that was done. If a page has told you that your account is connected, it is.".into(),
                 "Otherwise ask whoever sent it to you for a new one.".into(),
             ],
             Self::UnderWay => [
@@ -281,7 +281,7 @@ impl Notice<'_> {
                 "Please load this page again in a moment.".into(),
             ],
             Self::OurFault { .. } => [
-                "This is our fault, not yours. Nothing was connected.".into(),
+                "This is our fault, not yours.".into(),
                 "Please try again in a few minutes.".into(),
             ],
         };

@@ -245,22 +245,18 @@ impl<R: Registry + ?Sized> Registry for Arc<R> {
     }
 }
 
-/// Takes a one-time item, for the taker whose random id is `taker`: of any number of takers, one gets
-/// the item, even when it has to ask twice. Nobody gets one that has expired.
+/// Takes a one-time item, with a change, for the taker whose random id is `taker`: of any number of takers, one
+/// gets the item, even when it has to ask twice. Nobody gets one that has expired.
 pub async fn take(
     registry: &dyn Registry,
     key: &Key,
     taker: &str,
     now: Timestamp,
-) -> Result<Option<Item>, StoreError> {
-    let change = Change::default()
-        .and(Condition::Absent(TAKEN_BY))
-        .and(Condition::After(EXPIRES, now))
-        .set(TAKEN_BY, taker);
-    match registry.update(key, change).await?.proven_by(TAKEN_BY, taker) {
-        Written::Done(item) => Ok(Some(item)),
-        Written::Refused(_) => Ok(None),
-    }
+    change: Change,
+) -> Result<Written, StoreError> {
+    let change =
+        change.and(Condition::Absent(TAKEN_BY)).and(Condition::After(EXPIRES, now)).set(TAKEN_BY, taker);
+    Ok(registry.update(key, change).await?.proven_by(TAKEN_BY, taker))
 }
 
 /// Tells whether an item's attributes meet a condition: what every store's conditions mean.

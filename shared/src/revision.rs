@@ -11,7 +11,6 @@ use serde_json::json;
 use crate::app::App;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::configuration::{self, CLIENT_ID, CLIENT_SECRET, Given, MASK, Split};
-
 use crate::element::Element;
 use crate::error::{Error, StoreError};
 use crate::grant::Grant;

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::keys;
 use crate::link::Link;
 use crate::random;
-use crate::registry::{self, Change, Condition, EXPIRES, Item, Key, Registry, TAKEN_BY, Written};
+use crate::registry::{self, Change, Condition, Item, Key, Registry, TAKEN_BY, Written};
 
 /// Whoever has taken a session is done after this, in seconds: a request lasts 28.
 const DEAD: Timestamp = 60;
@@ -69,8 +69,10 @@ pub enum Ended {
     },
     /// Without anybody knowing whether there is a grant.
     Unknown,
-    /// The link had been used, or withdrawn, meanwhile.
-    LinkGone,
+    /// The link had been used meanwhile.
+    LinkUsed,
+    /// The link had been withdrawn meanwhile.
+    LinkWithdrawn,
 }
 
 /// What a browser brings along from the vendor. It holds secrets and is not to be printed.
@@ -139,11 +141,9 @@ pub async fn take(
     let change = Change::when("browser", browser.clone())
         .and(Condition::Equals("callback", presented.callback.into()))
         .and(issuer)
-        .and(Condition::Absent(TAKEN_BY))
-        .and(Condition::After(EXPIRES, now))
-        .set(TAKEN_BY, taker.clone())
         .set("taken_at", now);
-    match insistently(registry, &key(&name), &change).await?.proven_by(TAKEN_BY, &taker) {
+    let key = key(&name);
+    match insistently(|| registry::take(registry, &key, &taker, now, change.clone())).await? {
         Written::Done(item) => Ok(Taken::Ours(name, Box::new(registry::from_item(item)?))),
         Written::Refused(None) => Ok(Taken::Astray),
         Written::Refused(Some(found)) => refused(name, &browser, presented, now, found),
@@ -152,14 +152,16 @@ pub async fn take(
 
 /// Makes a change again whose reply may have been lost: a session is of no use that nobody knows to have taken, or
 /// whose end nobody knows.
-async fn insistently(registry: &dyn Registry, key: &Key, change: &Change) -> Result<Written, StoreError> {
+async fn insistently<F: Future<Output = Result<Written, StoreError>>>(
+    attempt: impl Fn() -> F,
+) -> Result<Written, StoreError> {
     for _ in 1..ATTEMPTS {
-        match registry.update(key, change.clone()).await {
+        match attempt().await {
             Err(StoreError::Unavailable(cause)) => tracing::warn!(cause, "a session is written to again"),
             outcome => return outcome,
         }
     }
-    registry.update(key, change.clone()).await
+    attempt().await
 }
 
 /// Tells why a session was not taken, from what was found.
@@ -188,7 +190,8 @@ fn refused(
 /// Writes down how a session ended.
 pub async fn end(registry: &dyn Registry, name: &str, ended: &Ended) -> Result<(), StoreError> {
     let change = Change::default().set("result", json!(ended));
-    insistently(registry, &key(name), &change).await.map(drop)
+    let key = key(name);
+    insistently(|| registry.update(&key, change.clone())).await.map(drop)
 }
 
 /// Reads how a session ended; `None` while it has not.

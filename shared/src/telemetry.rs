@@ -102,6 +102,12 @@ pub(crate) fn in_doubt(instance: &Instance, what: &str) {
     tell!(warn, GrantInDoubt, instance, what, "a grant is in doubt");
 }
 
+/// The vendor refuses the key or secret of the client that a link is for.
+pub fn links_client_refused(link: &Link) {
+    let (element, user, app) = (link.element.as_str(), link.user, link.app.as_deref());
+    tracing::error!(count.ClientRefused = 1, element, user, app, "the vendor refuses the client of a link");
+}
+
 /// A grant has ended; only a new consent helps.
 pub(crate) fn dead(instance: &Instance, why: &str) {
     tell!(error, GrantDead, instance, why, "a grant is dead");
@@ -152,7 +158,9 @@ pub fn ended(link: &Link, ended: &Ended) {
         Ended::Denied { .. } => {
             tracing::info!(count.ConnectDenied = 1, element, user, "a visitor did not allow access");
         }
-        Ended::LinkGone => tracing::info!(element, user, "a link had been used meanwhile"),
+        Ended::LinkUsed | Ended::LinkWithdrawn => {
+            tracing::info!(element, user, "a link had been used or withdrawn meanwhile");
+        }
         Ended::Failed { error, .. } => {
             tracing::warn!(
                 count.ConnectFailed = 1,
@@ -168,7 +176,7 @@ pub fn ended(link: &Link, ended: &Ended) {
                 element,
                 user,
                 error = "unknown",
-                "an account may be connected or not"
+                "an account could not be connected, as far as is known"
             );
         }
     }

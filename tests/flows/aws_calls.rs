@@ -88,6 +88,10 @@ async fn hosted_connect_keeps_to_its_budget_of_calls() {
     let named = ok(client.call(Method::POST, "/elements/faulty/links").json(&named)).await;
     let (dynamodb, secrets_manager) = go(&named).await;
     assert!(dynamodb <= 6 && secrets_manager <= 2, "{dynamodb} and {secrets_manager}");
+    let id = ok(client.call(Method::GET, "/elements/faulty/instances")).await[0]["id"].clone();
+    // What an instance has is read before it is added to.
+    let (dynamodb, secrets_manager) = go(&client.link("faulty", json!({"instanceId": id})).await).await;
+    assert!(dynamodb <= 6 && secrets_manager <= 2, "{dynamodb} and {secrets_manager} to revive one");
     let (dynamodb, secrets_manager) = go(&named).await;
     assert!(dynamodb <= 6 && secrets_manager <= 1, "the app is remembered: {dynamodb} and {secrets_manager}");
 }

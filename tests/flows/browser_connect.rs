@@ -1,12 +1,13 @@
 //! Hosted connect in a real browser, on a phone's width and a desk's: from a link through the sandbox's consent to
 //! the result, and every page there is. axe-core finds nothing to complain of, and neither does the console.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Stdio;
 
 use axum::Router;
-use axum::extract::Path;
-use axum::response::Response;
+use axum::extract::{Path, Query};
+use axum::response::{Html, Response};
 use axum::routing::get;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -125,6 +126,34 @@ async fn a_visitor_fills_in_what_is_missing_by_keyboard() {
     }
     let list = ok(client.call(Method::GET, "/instances")).await;
     assert_eq!(list[0]["configuration"]["infusionsoft.server"], "dt123.infusionsoft.com");
+}
+
+async fn lure(Query(target): Query<BTreeMap<String, String>>) -> Html<String> {
+    let address = json!(target["to"]);
+    Html(format!(
+        "<!doctype html><html lang=en><title>A lure</title><body><main><h1>A lure</h1></main><script>location = {address}</script>"
+    ))
+}
+
+#[tokio::test]
+async fn a_visitor_whom_another_site_sends_here_is_asked_first() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    // Another site by its name, though it is on this machine too.
+    let site = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    let routes = Router::new().route("/", get(lure));
+    let serving = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    for width in [390, 1280] {
+        let link = client.link("infusionsoftcrm", json!({})).await;
+        let open = format!("{site}/?to={}", link["url"].as_str().unwrap());
+        let steps = json!([
+            {"open": open, "until": "Connect Infusionsoft"}, {"press": "Continue to Infusionsoft"}, {"press": "Allow"},
+        ]);
+        let pages = seen("lured", width, &steps).await;
+        assert_eq!(title(&pages[2]), "Infusionsoft is connected · valetkey");
+    }
+    serving.abort();
 }
 
 /// Every page that a flow can end on.

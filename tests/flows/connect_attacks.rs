@@ -466,7 +466,7 @@ async fn a_user_who_is_removed_leaves_no_flow_that_could_end() {
             let gone = admin.call(Method::DELETE, &format!("/users/{}", user["id"])).send().await.unwrap();
             assert_eq!(gone.status(), 200);
             let got = visitor.open(&callback(&client, &format!("code=c&state={state}"))).await;
-            assert_eq!((got.status, vendor.requests().len()), (410, 0));
+            assert_eq!((got.status, vendor.requests().len()), (404, 0));
         }
     }
     let left = broker.registry().list(&format!("user#{}", user["id"]), "", None, 10).await.unwrap();

@@ -168,22 +168,29 @@ proptest! {
 static SESSION: LazyLock<(String, String)> = LazyLock::new(|| {
     let (runtime, inside) = &*INSIDE;
     runtime.block_on(async {
-        let configuration = json!({"oauth.api.key": "k", "oauth.api.secret": "s"});
-        let body = json!({"configuration": configuration, "returnUrl": RETURN_URL, "reusable": true});
-        let (status, link) = inside.call("POST", "/elements/infusionsoftcrm/links", Some(&body)).await;
-        assert_eq!(status, 200, "{link}");
-        let path = format!("/connect/{}", link["id"].as_str().unwrap());
-        let request = lambda_http::http::Request::builder().uri(path).body(Body::Empty).unwrap();
-        let (_, headers, _) = inside.answer(request).await;
-        let sent = url::Url::parse(headers["location"].to_str().unwrap()).unwrap();
-        let cookie = headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-        let state = tests::client::parameter(&sent, "state").unwrap();
+        let (state, cookie) = session("s").await;
         // It outlives a long run.
         let key = Key::new(format!("session#{}", fingerprint(&state)), "session");
         inside.registry().update(&key, Change::default().set(EXPIRES, i64::MAX)).await.unwrap();
         (state, cookie)
     })
 });
+
+/// Opens a session of a link whose maker gave it that state: its own state, and its browser's cookie.
+async fn session(state: &str) -> (String, String) {
+    let inside = &INSIDE.1;
+    let configuration = json!({"oauth.api.key": "k", "oauth.api.secret": "s"});
+    let body =
+        json!({"configuration": configuration, "returnUrl": RETURN_URL, "reusable": true, "state": state});
+    let (status, link) = inside.call("POST", "/elements/infusionsoftcrm/links", Some(&body)).await;
+    assert_eq!(status, 200, "{link}");
+    let path = format!("/connect/{}", link["id"].as_str().unwrap());
+    let request = lambda_http::http::Request::builder().uri(path).body(Body::Empty).unwrap();
+    let (_, headers, _) = inside.answer(request).await;
+    let sent = url::Url::parse(headers["location"].to_str().unwrap()).unwrap();
+    let cookie = headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    (tests::client::parameter(&sent, "state").unwrap(), cookie)
+}
 
 const CALLBACK_PATH: &str = "/oauth/callback/infusionsoftcrm";
 
@@ -292,6 +299,25 @@ proptest! {
                 prop_assert_eq!(tests::client::parameter(&after, "instanceId"), Some("1".to_owned()));
             }
         }
+    }
+
+    #[test]
+    fn a_browser_goes_back_to_the_allowed_address_whatever_came_with_it(
+        error in prop_oneof!["[!-~]{1,20}", any::<String>()], description: String, words: String, state in "[^\\x00-\\x1f\\x7f-\\x9f]{0,40}", also_code: bool,
+    ) {
+        let (sent_state, cookie) = INSIDE.0.block_on(session(&state));
+        let code = if also_code { &words } else { "" };
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("error", &error).append_pair("error_description", &description)
+            .append_pair("code", code).append_pair("scope", &words).append_pair("state", &sent_state).finish();
+        let (status, location) = browsed("GET", &format!("{CALLBACK_PATH}?{query}"), Some(cookie.as_bytes()), b"").unwrap();
+        let location = location.unwrap();
+        prop_assert_eq!(status, 303);
+        prop_assert!(location.starts_with(RETURN_URL), "{}", location);
+        let (allowed, sent) = (url::Url::parse(RETURN_URL).unwrap(), url::Url::parse(&location).unwrap());
+        prop_assert_eq!((allowed.origin(), allowed.path()), (sent.origin(), sent.path()));
+        prop_assert_eq!(tests::client::parameter(&sent, "state").unwrap_or_default(), state);
+        prop_assert!(tests::client::parameter(&sent, "instanceId").is_none() && sent.fragment().is_none());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tests::broker::Broker;
 use tests::client::{API_KEY, CALLBACK, outcome};
 use tests::visitor::Visitor;
+use url::Url;
 
 /// A body with a planted secret in every field that may hold one.
 fn planted(code: &str) -> Value {
@@ -28,7 +29,7 @@ async fn what_was_planted_is_found_nowhere() {
     for level in ["error", "warn", "info", "debug", "trace"] {
         let mut broker = Broker::start(&["--log", level]).await;
         let client = broker.client.clone();
-        let (mut answers, mut pages) = (Vec::new(), Vec::new());
+        let (mut answers, mut pages, mut visits) = (Vec::new(), Vec::new(), Vec::new());
         let mut keep = async |request: reqwest::RequestBuilder| {
             let (_, answer) = outcome(request).await;
             answers.push(answer.to_string());
@@ -81,9 +82,14 @@ async fn what_was_planted_is_found_nowhere() {
             let sent = client.http.post(authorize).form(&[("decision", decision)]).send().await.unwrap();
             let back = sent.headers()["location"].to_str().unwrap().to_owned();
             let made_up = back.replace("code=", "code=planted-").replace("state=", "state=planted-");
-            for url in [made_up, back] {
-                pages.push(visitor.open(&url).await.page);
+            for url in [&made_up, &back] {
+                pages.push(visitor.open(url).await.page);
             }
+            // What only this visitor may know.
+            let pairs = Url::parse(&back).unwrap();
+            let known = pairs.query_pairs().filter(|(name, _)| name == "code" || name == "state");
+            visits.extend(known.map(|(_, value)| value.into_owned()));
+            visits.extend(visitor.cookies().split_once('=').map(|(_, browser)| browser.to_owned()));
         }
 
         broker.terminate();
@@ -91,6 +97,11 @@ async fn what_was_planted_is_found_nowhere() {
         let log = std::fs::read_to_string(broker.log_path()).unwrap();
         let answers = answers.concat();
         assert!(!pages.concat().contains("planted-"), "{level}: {pages:?}");
+        assert!(pages[1].contains("is connected") && visits.len() == 5, "{level}: {pages:?}");
+        visits.push(link["id"].as_str().unwrap().to_owned());
+        for secret in &visits {
+            assert!(!log.contains(secret), "{level}: a visit is in the log");
+        }
         assert!(
             !answers.contains("planted-")
                 || answers.matches("planted-").count() == answers.matches(API_KEY).count(),

@@ -1,6 +1,6 @@
 // A visitor of hosted connect in a real browser, by keyboard.
-// visitor.mjs WIDTH SCREENSHOTS STEPS, where STEPS is a JSON array of {"open": URL}, {"fill": {NAME: VALUE}} and
-// {"press": NAME OF A BUTTON OR LINK}. Prints, for every page that was seen: its address and title, whether it is
+// visitor.mjs WIDTH SCREENSHOTS STEPS, where STEPS is a JSON array of {"open": URL, "until": TITLE}, the title being where
+// redirects end, {"fill": {NAME: VALUE}} and {"press": NAME OF A BUTTON OR LINK}. Prints, for every page that was seen: its address and title, whether it is
 // cut off, and what axe-core finds wrong; and what the console complained of, but for the status of the page itself.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -33,8 +33,9 @@ const look = async () => {
   });
 };
 
-for (const { open, fill, press } of JSON.parse(steps)) {
+for (const { open, until, fill, press } of JSON.parse(steps)) {
   if (open) await page.goto(open);
+  if (until) await page.waitForFunction((title) => document.title.startsWith(title), until);
   for (const [name, value] of Object.entries(fill ?? {})) {
     await page.locator(`[name="${name}"]`).focus();
     await page.keyboard.press("Control+A");

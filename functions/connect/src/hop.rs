@@ -138,7 +138,12 @@ async fn known(app: &App, link: &Link) -> Result<Given, Stop> {
     let mut known = match link.instance {
         Some(id) => {
             let instance = instance::find(&*app.registry, link.user, id).await?;
-            instance.ok_or(Stop::Notice(Notice::NoLink))?.configuration
+            let instance = instance.ok_or(Stop::Notice(Notice::NoLink))?;
+            if link.app.is_some() && link.app != instance.app {
+                // It has got a client of its own since; the vendor would refuse its code.
+                return Err(Stop::Notice(Notice::NoLink));
+            }
+            instance.configuration
         }
         None => Given::new(),
     };

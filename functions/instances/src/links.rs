@@ -79,7 +79,13 @@ pub(crate) async fn list(app: &App, call: &Call) -> Result<Response<Body>, Error
 }
 
 pub(crate) async fn show(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    http::json(&body(app, call, &named(app, call).await?)?)
+    let link = named(app, call).await?;
+    let made = if link.is_used() {
+        instance::made_with(&*app.registry, link.user, "link", &link.id).await?
+    } else {
+        None
+    };
+    http::json(&LinkBody::new(&link, url(app, call, &link)?, app.clock.now(), made))
 }
 
 pub(crate) async fn delete(app: &App, call: &Call) -> Result<Response<Body>, Error> {
@@ -87,9 +93,12 @@ pub(crate) async fn delete(app: &App, call: &Call) -> Result<Response<Body>, Err
     Ok(http::empty())
 }
 
+fn url(app: &App, call: &Call, link: &Link) -> Result<String, Error> {
+    app.connect()?.url(call, &format!("/connect/{}", link.id))
+}
+
 fn body<'a>(app: &App, call: &Call, link: &'a Link) -> Result<LinkBody<'a>, Error> {
-    let url = app.connect()?.url(call, &format!("/connect/{}", link.id))?;
-    Ok(LinkBody::new(link, url, app.clock.now()))
+    Ok(LinkBody::new(link, url(app, call, link)?, app.clock.now(), None))
 }
 
 /// Finds the link that a request is about, of those that the user made for this element.
@@ -141,9 +150,9 @@ async fn client(
     let own = Some(configuration::text(&given, CLIENT_ID)).filter(|own| !own.is_empty());
     let named = draft::app_id(sent, &given)?;
     match (named, own, again) {
-        (Some(_), _, Some(_)) => {
-            Err(Error::Invalid("The instance has its app already: leave `appId` out".into()))
-        }
+        (Some(_), _, Some(_)) => Err(Error::Invalid(
+            "`appId` cannot be given with `instanceId`: the link uses the instance's own client".into(),
+        )),
         (Some(id), _, None) => of_app(app, user, element, id).await,
         (None, Some(own), _) => Ok(Client { id: own.to_owned(), app: None }),
         (None, None, Some(instance)) => match &instance.app {
@@ -215,6 +224,9 @@ fn changes(element: &Element, given: Given) -> Result<Split, Error> {
     let named: Vec<_> = given.keys().cloned().collect();
     let mut split = configuration::split(element, given)?;
     split.open.retain(|key, _| named.contains(key));
+    if split.secrets.contains_key(CLIENT_ID) != split.secrets.contains_key(CLIENT_SECRET) {
+        return Err(Error::Invalid("Give both oauth.api.key and oauth.api.secret, or neither".into()));
+    }
     Ok(split)
 }
 

@@ -22,7 +22,8 @@ pub(crate) fn show(app: &App, link: &Link, ended: &Ended) -> Result<Response<Bod
         Ended::Denied { .. } => Notice::Denied { vendor, again },
         Ended::Failed { said, .. } => Notice::Failed { vendor, again, said: said.as_deref() },
         Ended::Unknown => Notice::Unknown { vendor },
-        Ended::LinkGone => Notice::UsedLink,
+        Ended::LinkUsed => Notice::UsedLink,
+        Ended::LinkWithdrawn => Notice::NoLink,
     }))
 }
 
@@ -38,7 +39,8 @@ fn back(url: &str, link: &Link, ended: &Ended) -> Response<Body> {
         Ended::Denied { description } => errors("access_denied", description),
         Ended::Failed { error, description, .. } => errors(error, description),
         Ended::Unknown => errors("server_error", unknown),
-        Ended::LinkGone => errors("link_used", "The link works once and has been used, or was withdrawn"),
+        Ended::LinkUsed => errors("link_used", "The link works once and has been used"),
+        Ended::LinkWithdrawn => errors("link_withdrawn", "The link was withdrawn"),
     };
     parameters.extend(link.state.as_deref().map(|state| ("state", state)));
     redirect(&with_parameters(url, &parameters))

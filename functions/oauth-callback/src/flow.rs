@@ -12,12 +12,13 @@ use valetkey::element::Element;
 use valetkey::error::Error;
 use valetkey::http::Call;
 use valetkey::instance::{self, Instance};
-use valetkey::link::{self, Link};
+use valetkey::link::{self, Link, Use};
 use valetkey::oauth::VendorError;
 use valetkey::random;
 use valetkey::redeem::{Proof, may_spend};
 use valetkey::revision::{Revision, revise};
 use valetkey::session::Ended;
+use valetkey::telemetry;
 
 use crate::returned::Returned;
 
@@ -50,8 +51,9 @@ pub(crate) async fn finish(
         return failed("temporarily_unavailable", TOO_SLOW, None);
     }
     let sealed = match link::take(&*app.registry, link, name).await {
-        Ok(Some(taken)) => taken.sealed,
-        Ok(None) => return Ended::LinkGone,
+        Ok(Use::Granted(taken)) => taken.sealed,
+        Ok(Use::Used) => return Ended::LinkUsed,
+        Ok(Use::Withdrawn) => return Ended::LinkWithdrawn,
         Err(cause) => {
             // Its reply may have been lost.
             give_back(app, link, name).await;
@@ -70,6 +72,9 @@ pub(crate) async fn finish(
         Ok(id) => Ended::Connected(id),
         Err(error) if error.granted_nothing() => {
             give_back(app, link, name).await;
+            if matches!(&error, Error::Vendor(cause) if cause.refuses_client()) {
+                telemetry::links_client_refused(link);
+            }
             not_made(&error)
         }
         Err(cause) => {

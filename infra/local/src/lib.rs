@@ -127,7 +127,8 @@ pub async fn run(options: Options) -> Result<(), StartError> {
 fn connect(options: &Options, base: &str, master: &SecretString) -> Connect {
     let key = Key::derive(master.expose_secret().as_bytes(), "connect");
     let look = Look { title: options.page_title.clone(), accent: options.page_accent };
-    Connect::new(key.bytes(), Some(base.to_owned()), options.return_urls.clone(), look)
+    let address = options.public_url.clone().unwrap_or_else(|| base.to_owned());
+    Connect::new(key.bytes(), Some(address), options.return_urls.clone(), look)
 }
 
 /// Keeps the sandbox's grants and those of real vendors in folders of their own: either would refuse, and

@@ -44,6 +44,11 @@ pub struct Options {
     #[arg(long = "return-url", value_name = "URL", value_parser = return_url)]
     pub return_urls: Vec<String>,
 
+    /// The scheme and host at which browsers reach this process, behind a proxy of yours: links and redirect URIs
+    /// begin so. Without it they are for browsers on this machine
+    #[arg(long, value_name = "URL", value_parser = origin)]
+    pub public_url: Option<String>,
+
     /// Whose pages visitors of links see
     #[arg(long, value_name = "TEXT", default_value = "valetkey")]
     pub page_title: String,
@@ -88,6 +93,12 @@ pub struct Habits {
 
 fn return_url(text: &str) -> Result<String, String> {
     clean::return_url("it", text).map(str::to_owned).map_err(|error| error.to_string())
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    let url = return_url(text)?;
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    if rest.contains(['/', '?']) { Err("it must end with the host".to_owned()) } else { Ok(url) }
 }
 
 fn colour(text: &str) -> Result<Colour, String> {

@@ -17,11 +17,6 @@ use crate::oauth::send::Client;
 const FRESH: Timestamp = 300;
 
 impl Pair {
-    fn from_text(text: &SecretString) -> Option<Self> {
-        let mut pair: BTreeMap<String, SecretString> = serde_json::from_str(text.expose_secret()).ok()?;
-        Some(Self { key: pair.remove(CLIENT_ID)?, secret: pair.remove(CLIENT_SECRET)? })
-    }
-
     pub(crate) fn client(&self) -> Client<'_> {
         Client { id: self.key.expose_secret(), secret: &self.secret }
     }

@@ -41,8 +41,8 @@ struct Element<'a> {
 }
 
 impl<'a> LinkBody<'a> {
-    /// Shows a link as it stands at that time; `url` is what visitors open.
-    pub fn new(link: &'a Link, url: String, now: Timestamp) -> Self {
+    /// Shows a link as it stands at that time; `url` is what visitors open, `made` the instance that came of it.
+    pub fn new(link: &'a Link, url: String, now: Timestamp, made: Option<u64>) -> Self {
         let status = match link {
             link if link.is_used() => "used",
             link if link.until <= now => "expired",
@@ -62,7 +62,7 @@ impl<'a> LinkBody<'a> {
             scope: link.scope.as_deref(),
             state: link.state.as_deref(),
             return_url: link.return_url.as_deref(),
-            instance_id: link.instance,
+            instance_id: link.instance.or(made),
             app_id: link.app.as_deref(),
         }
     }
