@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::broker::Broker;
 use tests::client::{API_KEY, CALLBACK, Client, ok, outcome, parameter};
-use tests::template;
+use tests::template::{self, Right};
 use tests::vendor::Vendor;
 use tests::visitor::{Visitor, own_client};
 use valetkey::instance::{self, State};
@@ -149,6 +149,23 @@ async fn sweep(broker: &Broker) {
     assert_eq!(broker.stats().await["refreshes"].as_u64().unwrap(), before + 1);
 }
 
+/// Tells whether a right is for an item's partition, or a secret's name.
+fn allows(right: &Right, place: &str) -> bool {
+    let matched = |pattern: &str| match pattern.strip_suffix('*') {
+        Some(beginning) => place.starts_with(beginning),
+        None => place == pattern,
+    };
+    if right.action.starts_with("dynamodb:") {
+        return right.partitions.as_ref().is_none_or(|partitions| partitions.iter().any(|own| matched(own)));
+    }
+    // The stack's names have their kind before the last part; the deployment's own secrets have none.
+    let Some(kind) = place.rsplit('/').nth(1).filter(|kind| ["instance", "app"].contains(kind)) else {
+        return true;
+    };
+    let serde_norway::Value::Tagged(resource) = &right.resource else { return false };
+    resource.value.as_str().is_some_and(|arn| arn.ends_with(&format!(":secret:${{Prefix}}/{kind}/*")))
+}
+
 /// Has links opened: one that makes an instance, one that revives it, one whose code is refused.
 async fn connect(broker: &Broker, vendor: &Vendor) {
     let client = &broker.client;
@@ -164,6 +181,9 @@ async fn connect(broker: &Broker, vendor: &Vendor) {
     go(json!({}), 200).await;
     let (_, list) = outcome(client.call(Method::GET, "/elements/faulty/instances")).await;
     go(json!({"instanceId": list[0]["id"]}), 200).await;
+    let app = json!({"configuration": own_client()});
+    let app = ok(client.call(Method::POST, "/elements/faulty/apps").json(&app)).await["id"].clone();
+    go(json!({"configuration": {}, "appId": app}), 200).await;
     vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
     go(json!({}), 502).await;
 }
@@ -199,11 +219,19 @@ async fn every_role_allows_what_its_function_does_and_nothing_else() {
         if !deployed.variables.is_empty() {
             needed.insert(ENCRYPTED_ENVIRONMENT.to_owned());
         }
-        let allowed: BTreeSet<String> = deployed.rights.iter().map(|(action, _)| action.clone()).collect();
+        let allowed: BTreeSet<String> = deployed.rights.iter().map(|right| right.action.clone()).collect();
         assert_eq!(allowed, needed, "the role of {}", deployed.binary);
-        for (action, resource) in &deployed.rights {
+        for Right { action, resource, .. } in &deployed.rights {
             let named = resource.as_str() != Some("*");
             assert!(named || NAMELESS.contains(&action.as_str()), "{action} on every resource");
+        }
+        for (action, place) in broker.places(&deployed.binary) {
+            let mut rights = deployed.rights.iter().filter(|right| right.action == action);
+            assert!(
+                rights.any(|right| allows(right, &place)),
+                "{} may not {action} {place}",
+                deployed.binary
+            );
         }
     }
 }

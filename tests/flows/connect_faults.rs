@@ -6,10 +6,13 @@ use tests::suites::faulty::{Fault, Plan};
 use tests::told::Told;
 use url::Url;
 use valetkey::app::App;
+use valetkey::client::{self, Pair, Registered};
 use valetkey::configuration::{Given, MASK, REDIRECT_URI};
+use valetkey::error::Error;
 use valetkey::http::Router;
 use valetkey::link::{self, Link};
 use valetkey::user::{self, User};
+use valetkey::vault::Vault;
 
 const SECRETS: [(&str, &str); 2] =
     [("oauth.api.key", "planted-api-key"), ("oauth.api.secret", "planted-api-secret")];
@@ -201,4 +204,37 @@ async fn what_a_link_began_is_undone_when_its_owner_is_gone() {
     machine.pass(UNFINISHED);
     machine.sweep().await;
     assert_eq!((machine.asked(), machine.record().await.is_none()), ((1, 1), true), "it is revoked");
+}
+
+/// Registers an app.
+pub(crate) async fn registered(app: &App) -> Result<Registered, Error> {
+    let element = app.catalogue.find("faulty").unwrap();
+    client::register(app, 1, element, "Ours".into(), &pair()).await
+}
+
+fn pair() -> Pair {
+    let [key, secret] = SECRETS.map(|(_, secret)| secret.to_owned().into());
+    Pair { key, secret }
+}
+
+#[tokio::test]
+async fn an_app_whose_registration_died_is_completed_or_deleted() {
+    for turn in 1..=4 {
+        for fault in [Fault::DeathBefore, Fault::DeathAfter] {
+            let (machine, plan) = (Machine::new().await, Plan::everywhere(turn, Some(fault)));
+            plan.dies_in(registered(&machine.planned(&plan))).await;
+            let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
+            let app = machine.sound();
+            let (left, _) = client::list(&machine.registry, 1, None, None, 10).await.unwrap();
+            assert_eq!(left.len(), usize::from(done >= 1), "after {done} operations");
+            for left in left {
+                assert_eq!(left.client.is_some(), done == 4, "after {done} operations");
+                let whole = client::replace(&app, &left, None, &pair()).await.unwrap();
+                let seal = &app.connect().unwrap().seal;
+                assert_eq!(whole.client_id(seal).unwrap(), SECRETS[0].1);
+                client::remove(&app, &whole).await.unwrap();
+                assert!(machine.vault.latest(&whole.id).await.unwrap().is_none());
+            }
+        }
+    }
 }

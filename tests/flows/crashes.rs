@@ -9,7 +9,7 @@ use valetkey::removal;
 use valetkey::renewal::{self, Ask};
 use valetkey::revision::{Revision, revise};
 
-use crate::connect_faults::{comes_back, visit};
+use crate::connect_faults::{comes_back, registered, visit};
 
 const TABLE: &str = include_str!("../../shared/crashes.md");
 
@@ -40,6 +40,10 @@ async fn the_tables_operations_are_those_that_are_made() {
     let visit = visit(&hosted).await;
     assert_eq!(comes_back(&hosted.planned(&plan), &visit).await, 200);
     assert_eq!(plan.made(), told("A visitor's callback"));
+
+    let plan = sound();
+    registered(&machine.planned(&plan)).await.unwrap();
+    assert_eq!(plan.made(), told("An app's registration, and another secret"));
 
     let plan = sound();
     create(&machine.planned(&plan)).await.unwrap();

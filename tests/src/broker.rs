@@ -1,6 +1,7 @@
 //! A broker that is really started: on one machine the binary, on a free port, with a folder of its own;
 //! on Lambda the functions' binaries behind a gateway, with the AWS emulators and a sandbox beside them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
@@ -117,6 +118,11 @@ impl Broker {
     /// Gives what a function has asked of AWS since this was asked last.
     pub fn calls(&self, function: &str) -> Vec<String> {
         self.lambda.as_ref().map(|stack| stack.calls[function].take()).unwrap_or_default()
+    }
+
+    /// Gives the places that a function's actions were for.
+    pub fn places(&self, function: &str) -> BTreeSet<(String, String)> {
+        self.lambda.as_ref().expect("on Lambda").calls[function].places()
     }
 
     /// Makes one of the actions that a function asks of AWS go wrong.

@@ -72,11 +72,12 @@ impl Machine {
 
     /// Puts a process together over these stores.
     pub fn app(&self, vault: impl Vault + 'static, registry: impl Registry + 'static) -> App {
+        let vault: Arc<dyn Vault> = Arc::new(vault);
         App {
             catalogue: Arc::new(Catalogue::default().with(read_folder(self.vendor.elements.path()).unwrap())),
             clock: self.clock.clone(),
-            apps: Arc::new(self.vault.clone()),
-            vault: Arc::new(vault),
+            apps: Arc::clone(&vault),
+            vault,
             clients: Cache::default(),
             registry: Arc::new(registry),
             token_keys: TokenKeys::new(Key::derive(b"master", "element-token")),

@@ -13,8 +13,19 @@ pub struct Deployed {
     pub paths: BTreeSet<String>,
     /// Its variables, with the values as they stand in the template.
     pub variables: BTreeMap<String, Value>,
-    /// The actions that its role allows, each with the resource as it stands in the template.
-    pub rights: Vec<(String, Value)>,
+    /// The actions that its role allows.
+    pub rights: Vec<Right>,
+}
+
+/// An action that a role allows.
+#[derive(Debug)]
+pub struct Right {
+    /// The action.
+    pub action: String,
+    /// The resource, as it stands in the template.
+    pub resource: Value,
+    /// The partitions of the table that it is allowed for, `*` at the end for any; `None`: all.
+    pub partitions: Option<Vec<String>>,
 }
 
 /// Reads the functions out of the template.
@@ -53,7 +64,7 @@ pub fn matched(path: &str) -> String {
     path.replace("{proxy+}", "{*proxy}")
 }
 
-fn rights(policies: &Value) -> Vec<(String, Value)> {
+fn rights(policies: &Value) -> Vec<Right> {
     let statements = policies
         .as_sequence()
         .unwrap()
@@ -62,9 +73,14 @@ fn rights(policies: &Value) -> Vec<(String, Value)> {
     let each = |value: &Value| value.as_sequence().cloned().unwrap_or_else(|| vec![value.clone()]);
     let mut rights = Vec::new();
     for statement in statements {
+        let condition = statement.get("Condition").map(|condition| {
+            let keys = &condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
+            each(keys).iter().map(|key| key.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        });
         for action in each(&statement["Action"]) {
             for resource in each(&statement["Resource"]) {
-                rights.push((action.as_str().unwrap().to_owned(), resource));
+                let (action, partitions) = (action.as_str().unwrap().to_owned(), condition.clone());
+                rights.push(Right { action, resource, partitions });
             }
         }
     }

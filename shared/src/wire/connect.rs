@@ -76,7 +76,9 @@ pub struct AppBody<'a> {
     name: &'a str,
     created_date: String,
     element: Element<'a>,
-    configuration: Secrets,
+    /// Absent when the app's registration did not end: its key and secret are to be given again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration: Option<Secrets>,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,7 +97,7 @@ impl<'a> AppBody<'a> {
             name: &app.name,
             created_date: clock::rfc3339(app.created),
             element: Element { key: &app.element },
-            configuration: Secrets { key: MASK, secret: MASK },
+            configuration: app.client.as_ref().map(|_| Secrets { key: MASK, secret: MASK }),
         }
     }
 }

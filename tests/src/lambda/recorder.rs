@@ -1,6 +1,6 @@
 //! What a function asks of AWS: a proxy before an emulator that writes down every call.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use valetkey::clock::Stopwatch;
@@ -39,6 +40,7 @@ pub struct Calls(
     Arc<Mutex<HashMap<String, Fault>>>,
     Arc<Connections>,
     Arc<Mutex<Waited>>,
+    Arc<Mutex<BTreeSet<(String, String)>>>,
 );
 
 /// How long a function has waited for the emulators, one or several at once.
@@ -74,6 +76,11 @@ impl Calls {
     /// Gives the calls so far, and begins anew.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// Gives the places that actions were for so far: an item's partition, a secret's name.
+    pub fn places(&self) -> BTreeSet<(String, String)> {
+        self.4.lock().unwrap().clone()
     }
 
     /// Tells how many milliseconds the emulators took for the calls, and begins anew.
@@ -143,6 +150,14 @@ async fn serve(mut listener: TcpListener, routes: axum::Router, connections: Arc
     }
 }
 
+/// Reads what a call is for: the partition of an item, or the name of a secret.
+fn place(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let item = body.get("Key").or(body.get("Item")).map(|item| &item["pk"]["S"]);
+    let secret = body.get("SecretId").or(body.get("Name"));
+    item.or(secret)?.as_str().map(str::to_owned)
+}
+
 async fn record(State(recorder): State<Recorder>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     // `X-Amz-Target` is the service's version and the action: `DynamoDB_20120810.GetItem`.
@@ -157,6 +172,7 @@ async fn record(State(recorder): State<Recorder>, request: Request<Body>) -> Res
         return (StatusCode::from_u16(status).unwrap(), body).into_response();
     }
     let body = to_bytes(body, LONGEST_BODY).await.unwrap();
+    recorder.calls.4.lock().unwrap().extend(place(&body).map(|place| (action, place)));
     let answer = recorder.http.request(parts.method, format!("{}{}", recorder.emulator, parts.uri));
     recorder.calls.3.lock().unwrap().begin();
     let answer = answer.headers(parts.headers).body(body).send().await.unwrap();
