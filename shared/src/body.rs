@@ -58,6 +58,20 @@ pub fn given(element: &Element, configuration: &Map<String, Value>) -> Result<Gi
     Ok(given)
 }
 
+/// Takes what the element wants to keep of the vendor's callback; `given` tells what that carried.
+pub fn told(
+    element: &Element,
+    given: impl Fn(&str) -> Option<Value>,
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut told = BTreeMap::new();
+    for (parameter, key) in element.oauth2.iter().flat_map(|oauth2| &oauth2.callback) {
+        if let Some(value) = line(given(parameter).as_ref(), parameter)? {
+            told.insert(key.clone(), value);
+        }
+    }
+    Ok(told)
+}
+
 /// Reads tags, cleaned.
 pub fn tags(value: Option<&Value>) -> Result<Option<Vec<String>>, Error> {
     let tags = match value {

@@ -20,7 +20,7 @@ use crate::element::Element;
 use crate::error::{Error, StoreError};
 use crate::instance;
 use crate::random;
-use crate::registry::{self, Change, Condition, Key, Page, Registry, Written};
+use crate::registry::{self, Change, Condition, Key, Registry, Written};
 use crate::seal::Seal;
 use crate::vault::PutError;
 #[cfg(feature = "send")]
@@ -178,7 +178,7 @@ pub async fn replace(
 }
 
 /// Lists at most `limit` of a user's apps for an element, the oldest first, after the one with the id `after`,
-/// and tells whether there may be more.
+/// and tells whether there are more.
 pub async fn list(
     registry: &dyn Registry,
     user: u64,
@@ -186,26 +186,9 @@ pub async fn list(
     after: Option<&str>,
     limit: usize,
 ) -> Result<(Vec<Registered>, bool), StoreError> {
-    let mut last = after.filter(|id| is_id(id)).map(|id| format!("{PREFIX}{id}"));
-    let mut found = Vec::new();
-    loop {
-        let Page { items, more } =
-            registry.list(&partition(user), PREFIX, last.as_deref(), limit + 1).await?;
-        last = items.last().map(|(sort, _)| sort.clone());
-        for (_, item) in items {
-            let app: Registered = registry::from_item(item)?;
-            if element.is_some_and(|element| element.identity.key != app.element) {
-                continue;
-            }
-            if found.len() == limit {
-                return Ok((found, true));
-            }
-            found.push(app);
-        }
-        if !more {
-            return Ok((found, false));
-        }
-    }
+    let place = (PREFIX, after.filter(|id| is_id(id)).map(|id| format!("{PREFIX}{id}")));
+    let wanted = |app: &Registered| element.is_none_or(|element| element.identity.key == app.element);
+    registry::records(registry, &partition(user), place, limit, limit + 1, wanted).await
 }
 
 /// Removes an app that no instance was made with.

@@ -341,6 +341,16 @@ pub fn json(value: &impl Serialize) -> Result<Response<Body>, Error> {
     Ok(response(StatusCode::OK, body.into()))
 }
 
+/// Answers 200 with a part of a list, and says where the next part begins.
+pub fn list(part: &[impl Serialize], next: Option<&str>) -> Result<Response<Body>, Error> {
+    let mut response = json(&part)?;
+    response.headers_mut().insert(RETURNED_COUNT, part.len().into());
+    if let Some(next) = next {
+        response.headers_mut().insert(NEXT_PAGE, header(next));
+    }
+    Ok(response)
+}
+
 /// Answers 200 with no body.
 pub fn empty() -> Response<Body> {
     let mut response = Response::new(Body::Empty);

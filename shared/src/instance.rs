@@ -281,25 +281,9 @@ pub async fn list(
     after: Option<u64>,
     limit: usize,
 ) -> Result<(Vec<Instance>, bool), StoreError> {
-    let mut found = Vec::new();
-    let mut last = after.map(sort);
     // A filter may pass over most of what is read; without one nearly all is wanted.
     let read = if filter.is_none() { READ.min(limit + 1) } else { READ };
-    loop {
-        let Page { items, more } = registry.list(&partition(user), PREFIX, last.as_deref(), read).await?;
-        last = items.last().map(|(sort, _)| sort.clone());
-        for (_, item) in items {
-            let instance = registry::from_item(item)?;
-            if !filter.admits(&instance) {
-                continue;
-            }
-            if found.len() == limit {
-                return Ok((found, true));
-            }
-            found.push(instance);
-        }
-        if !more {
-            return Ok((found, false));
-        }
-    }
+    let place = (PREFIX, after.map(sort));
+    let wanted = |instance: &Instance| filter.admits(instance);
+    registry::records(registry, &partition(user), place, limit, read, wanted).await
 }

@@ -152,26 +152,9 @@ pub async fn list(
     after: Option<&str>,
     limit: usize,
 ) -> Result<(Vec<Link>, bool), StoreError> {
-    let mut last = after.and_then(key).map(|key| key.sort);
-    let mut found = Vec::new();
-    loop {
-        let Page { items, more } =
-            registry.list(&partition(user), PREFIX, last.as_deref(), limit + 1).await?;
-        last = items.last().map(|(sort, _)| sort.clone());
-        for (_, item) in items {
-            let link: Link = registry::from_item(item)?;
-            if link.element != element {
-                continue;
-            }
-            if found.len() == limit {
-                return Ok((found, true));
-            }
-            found.push(link);
-        }
-        if !more {
-            return Ok((found, false));
-        }
-    }
+    let place = (PREFIX, after.and_then(key).map(|key| key.sort));
+    let wanted = |link: &Link| link.element == element;
+    registry::records(registry, &partition(user), place, limit, limit + 1, wanted).await
 }
 
 /// Withdraws some of a user's links, and tells whether there are more.

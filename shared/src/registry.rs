@@ -259,6 +259,36 @@ pub async fn take(
     Ok(registry.update(key, change).await?.proven_by(TAKEN_BY, taker))
 }
 
+/// Reads at most `limit` records of a partition that are wanted, in the order of their sort keys, of those that begin
+/// with `prefix` and come after `after`; and tells whether there are more. It reads `read` at once.
+pub async fn records<T: DeserializeOwned>(
+    registry: &dyn Registry,
+    partition: &str,
+    (prefix, after): (&str, Option<String>),
+    limit: usize,
+    read: usize,
+    wanted: impl Fn(&T) -> bool + Sync,
+) -> Result<(Vec<T>, bool), StoreError> {
+    let (mut found, mut last) = (Vec::new(), after);
+    loop {
+        let Page { items, more } = registry.list(partition, prefix, last.as_deref(), read).await?;
+        last = items.last().map(|(sort, _)| sort.clone());
+        for (_, item) in items {
+            let record = from_item(item)?;
+            if !wanted(&record) {
+                continue;
+            }
+            if found.len() == limit {
+                return Ok((found, true));
+            }
+            found.push(record);
+        }
+        if !more {
+            return Ok((found, false));
+        }
+    }
+}
+
 /// Tells whether an item's attributes meet a condition: what every store's conditions mean.
 pub fn holds(item: &Item, condition: &Condition) -> bool {
     match condition {

@@ -8,7 +8,7 @@ use valetkey::clean::line;
 use valetkey::client::{self, Pair};
 use valetkey::configuration::{self, CLIENT_ID, CLIENT_SECRET};
 use valetkey::error::Error;
-use valetkey::http::{self, Call, NEXT_PAGE, RETURNED_COUNT};
+use valetkey::http::{self, Call};
 use valetkey::wire::AppBody;
 
 pub(crate) async fn create(app: &App, call: &Call) -> Result<Response<Body>, Error> {
@@ -26,12 +26,8 @@ pub(crate) async fn list(app: &App, call: &Call) -> Result<Response<Body>, Error
     let element = app.catalogue.element(call.parameter("keyOrId"))?;
     let (after, limit) = (call.query("nextPage"), call.page_size()?);
     let (apps, more) = client::list(&*app.registry, user.id, Some(element), after, limit).await?;
-    let mut response = http::json(&apps.iter().map(AppBody::new).collect::<Vec<_>>())?;
-    response.headers_mut().insert(RETURNED_COUNT, apps.len().into());
-    if let (true, Some(last)) = (more, apps.last()) {
-        response.headers_mut().insert(NEXT_PAGE, http::header(&last.id));
-    }
-    Ok(response)
+    let next = apps.last().filter(|_| more).map(|last| last.id.as_str());
+    http::list(&apps.iter().map(AppBody::new).collect::<Vec<_>>(), next)
 }
 
 pub(crate) async fn show(app: &App, call: &Call) -> Result<Response<Body>, Error> {

@@ -1,9 +1,7 @@
 //! Reads the bodies that make and change instances: sloppy where clients are, clear about what is missing.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
-use valetkey::body::{given, object, tags, text};
+use valetkey::body::{given, object, tags, text, told};
 use valetkey::catalogue::Catalogue;
 use valetkey::clean::line;
 use valetkey::configuration::{self, Given};
@@ -66,7 +64,16 @@ pub(crate) fn read<'a>(
     };
     let name = line(body.get("name"), "name")?.unwrap_or_else(|| element.identity.name.clone());
     let tags = tags(body.get("tags"))?.unwrap_or_else(|| vec![name.clone()]);
-    Ok(Draft { element, name, tags, configuration, proof, told: told(element, &provider)?, app, link: None })
+    Ok(Draft {
+        element,
+        name,
+        tags,
+        configuration,
+        proof,
+        told: told(element, |name| provider.get(name).cloned())?,
+        app,
+        link: None,
+    })
 }
 
 /// Reads `appId`: the app that has the client's key and secret, which are then not given.
@@ -94,7 +101,7 @@ pub(crate) fn revision(element: &Element, body: &Map<String, Value>, whole: bool
         whole,
         proof: code(&provider).or_else(|| brought(configuration.as_ref()?)),
         configuration,
-        told: told(element, &provider)?,
+        told: told(element, |name| provider.get(name).cloned())?,
     })
 }
 
@@ -113,17 +120,6 @@ fn brought(configuration: &Given) -> Option<Proof> {
     };
     let refresh_token = token(configuration::REFRESH_TOKEN).map(Proof::RefreshToken);
     refresh_token.or_else(|| token(configuration::ACCESS_TOKEN).map(Proof::AccessToken))
-}
-
-/// Takes what the element wants to keep of the vendor's callback.
-fn told(element: &Element, provider: &Map<String, Value>) -> Result<BTreeMap<String, String>, Error> {
-    let mut told = BTreeMap::new();
-    for (parameter, key) in element.oauth2.iter().flat_map(|oauth2| &oauth2.callback) {
-        if let Some(value) = line(provider.get(parameter), parameter)? {
-            told.insert(key.clone(), value);
-        }
-    }
-    Ok(told)
 }
 
 fn element<'a>(

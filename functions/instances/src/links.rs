@@ -11,7 +11,7 @@ use valetkey::configuration::{self, CLIENT_ID, CLIENT_SECRET, Given, REDIRECT_UR
 use valetkey::connect;
 use valetkey::element::Element;
 use valetkey::error::{Error, StoreError};
-use valetkey::http::{self, Call, NEXT_PAGE, RETURNED_COUNT};
+use valetkey::http::{self, Call};
 use valetkey::instance::{self, Instance};
 use valetkey::link::{self, Link};
 use valetkey::user::User;
@@ -70,12 +70,8 @@ pub(crate) async fn list(app: &App, call: &Call) -> Result<Response<Body>, Error
     let key = &element.identity.key;
     let (links, more) = link::list(&*app.registry, user.id, key, after, limit).await?;
     let bodies = links.iter().map(|link| body(app, call, link)).collect::<Result<Vec<_>, _>>()?;
-    let mut response = http::json(&bodies)?;
-    response.headers_mut().insert(RETURNED_COUNT, links.len().into());
-    if let (true, Some(last)) = (more, links.last()) {
-        response.headers_mut().insert(NEXT_PAGE, http::header(&last.id));
-    }
-    Ok(response)
+    let next = links.last().filter(|_| more).map(|last| last.id.as_str());
+    http::list(&bodies, next)
 }
 
 pub(crate) async fn show(app: &App, call: &Call) -> Result<Response<Body>, Error> {

@@ -3,7 +3,7 @@
 use lambda_http::{Body, Response};
 use valetkey::app::App;
 use valetkey::error::Error;
-use valetkey::http::{self, Call, NEXT_PAGE, RETURNED_COUNT};
+use valetkey::http::{self, Call};
 use valetkey::instance::{self, Filter};
 use valetkey::wire::InstanceBody;
 
@@ -23,12 +23,8 @@ pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Err
         return Err(Error::NotFound("No element instances found".into()));
     };
     let body = |instance| Ok(InstanceBody::new(instance, app.token(instance)?, &app.catalogue, &user));
-    let mut response = http::json(&found.iter().map(body).collect::<Result<Vec<_>, Error>>()?)?;
-    response.headers_mut().insert(RETURNED_COUNT, found.len().into());
-    if more {
-        response.headers_mut().insert(NEXT_PAGE, last.id.into());
-    }
-    Ok(response)
+    let next = more.then(|| last.id.to_string());
+    http::list(&found.iter().map(body).collect::<Result<Vec<_>, Error>>()?, next.as_deref())
 }
 
 /// Reads `tags[]`, as clients write it: also `tags[0]` and `tags`.

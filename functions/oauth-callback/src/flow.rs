@@ -1,14 +1,11 @@
 //! From a session that was taken to its end: an instance, or the reason why there is none.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
 use valetkey::app::App;
-use valetkey::clean::line;
+use valetkey::body;
 use valetkey::configuration::{self, Given};
 use valetkey::creation::{self, Draft};
-use valetkey::element::Element;
 use valetkey::error::Error;
 use valetkey::http::Call;
 use valetkey::instance::{self, Instance};
@@ -96,7 +93,10 @@ async fn make(app: &App, call: &Call, link: &Link, proof: Proof, returned: &Retu
     let secrets = link.secrets(&app.connect()?.seal)?;
     let exposed = secrets.iter().map(|(key, secret)| (key.clone(), Some(exposed(secret))));
     configuration.extend(exposed.collect::<Given>());
-    let told = told(element, returned)?;
+    if let Some(parameter) = element.oauth2()?.callback.keys().find(|name| !returned.has_once(name)) {
+        return Err(Error::Invalid(format!("The vendor's callback has {parameter} twice")));
+    }
+    let told = body::told(element, |name| returned.get(name).map(Into::into))?;
     if let Some(id) = link.instance {
         let instance = instance::find(&*app.registry, link.user, id).await?;
         let instance = instance.ok_or_else(|| instance::unknown(id))?;
@@ -130,21 +130,6 @@ async fn revived(app: &App, call: &Call, mut instance: Instance, revision: &Revi
 
 fn exposed(secret: &secrecy::SecretString) -> String {
     secrecy::ExposeSecret::expose_secret(secret).to_owned()
-}
-
-/// Takes what the element wants to keep of the vendor's callback.
-fn told(element: &Element, returned: &Returned) -> Result<BTreeMap<String, String>, Error> {
-    let mut told = BTreeMap::new();
-    for (parameter, key) in element.oauth2.iter().flat_map(|oauth2| &oauth2.callback) {
-        if !returned.has_once(parameter) {
-            return Err(Error::Invalid(format!("The vendor's callback has {parameter} twice")));
-        }
-        let value = returned.get(parameter).map(|value| json!(value));
-        if let Some(value) = line(value.as_ref(), parameter)? {
-            told.insert(key.clone(), value);
-        }
-    }
-    Ok(told)
 }
 
 /// What a vendor's error means (RFC 6749 section 4.1.2.1).

@@ -3,7 +3,7 @@
 use lambda_http::{Body, Response};
 use valetkey::app::App;
 use valetkey::error::Error;
-use valetkey::http::{self, Call, NEXT_PAGE, RETURNED_COUNT};
+use valetkey::http::{self, Call};
 use valetkey::user;
 use valetkey::wire::UserRecord;
 
@@ -12,10 +12,6 @@ pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Err
     let refuse = |_| Error::Invalid("nextPage must be what Elements-Next-Page-Token said".into());
     let after = call.query("nextPage").map(|given| given.parse().map_err(refuse)).transpose()?;
     let (users, more) = user::list(&*app.registry, after, call.page_size()?).await?;
-    let mut response = http::json(&users.iter().map(UserRecord::new).collect::<Vec<_>>())?;
-    response.headers_mut().insert(RETURNED_COUNT, users.len().into());
-    if let (true, Some(last)) = (more, users.last()) {
-        response.headers_mut().insert(NEXT_PAGE, last.id.into());
-    }
-    Ok(response)
+    let next = users.last().filter(|_| more).map(|last| last.id.to_string());
+    http::list(&users.iter().map(UserRecord::new).collect::<Vec<_>>(), next.as_deref())
 }
