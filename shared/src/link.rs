@@ -16,7 +16,7 @@ use crate::seal::Seal;
 const KEPT: Timestamp = 86_400;
 
 /// The registry's record of a link. Its secrets are sealed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Link {
     /// The owner's number and a name that nobody guesses: together they say where the record is.
     pub id: String,
@@ -237,19 +237,7 @@ mod tests {
             client: Link::seal_client(&seal, "1-a", "planted-id"),
             user: 1,
             element: "e".into(),
-            name: None,
-            tags: None,
-            configuration: Given::new(),
-            app: None,
-            instance: None,
-            scope: None,
-            state: None,
-            return_url: None,
-            reusable: false,
-            created: 0,
-            until: 0,
-            expires: 0,
-            taken_by: None,
+            ..Link::default()
         };
         let sealed = link("1-a");
         assert!(!serde_json::to_string(&sealed).unwrap().contains("planted"));

@@ -154,14 +154,14 @@ pub enum Notice<'a> {
         /// The vendor's name.
         vendor: &'a str,
         /// Where to try again.
-        again: Option<&'a str>,
+        again: &'a str,
     },
     /// The vendor said no, or cannot answer; nothing is connected.
     Failed {
         /// The vendor's name.
         vendor: &'a str,
         /// Where to try again.
-        again: Option<&'a str>,
+        again: &'a str,
         /// What the vendor said.
         said: Option<&'a str>,
     },
@@ -173,7 +173,7 @@ pub enum Notice<'a> {
     /// It took too long between leaving and coming back.
     TookTooLong {
         /// Where to try again.
-        again: Option<&'a str>,
+        again: &'a str,
     },
     /// What came back belongs to no flow that is under way.
     Astray,
@@ -191,8 +191,6 @@ pub enum Notice<'a> {
     OurFault {
         /// The request's number.
         number: &'a str,
-        /// Where to try again.
-        again: Option<&'a str>,
     },
 }
 
@@ -228,33 +226,21 @@ impl Notice<'_> {
                 format!("{title} may now work with your {vendor} account."),
                 "You can close this page.".into(),
             ],
-            Self::Denied { vendor, again } => [
+            Self::Denied { vendor, .. } => [
                 format!("You did not allow it, so {title} has no access to your {vendor} account."),
-                if again.is_some() {
-                    "If that was a mistake, try again. Otherwise you can close this page.".into()
-                } else {
-                    "You can close this page.".into()
-                },
+                "If that was a mistake, try again. Otherwise you can close this page.".into(),
             ],
-            Self::Failed { vendor, again, .. } => [
+            Self::Failed { vendor, .. } => [
                 format!("It did not work between {title} and {vendor}. Nothing was connected and nothing was changed."),
-                if again.is_some() {
-                    "It may work in a few minutes. If it does not, tell whoever sent you here.".into()
-                } else {
-                    "Please tell whoever sent you here.".into()
-                },
+                "It may work in a few minutes. If it does not, tell whoever sent you here.".into(),
             ],
             Self::Unknown { vendor } => [
                 format!("{vendor} did not answer in time, so it may or may not be connected."),
                 format!("Please ask {title} before you try again."),
             ],
-            Self::TookTooLong { again } => [
+            Self::TookTooLong { .. } => [
                 "Too much time has passed since you began, so this was stopped to keep your account safe. Nothing was connected.".into(),
-                if again.is_some() {
-                    "Please begin again.".into()
-                } else {
-                    "Please open the link again that brought you here.".into()
-                },
+                "Please begin again.".into(),
             ],
             Self::Astray => [
                 "It belongs to nothing that was begun here, or it is too old.".into(),
@@ -290,10 +276,9 @@ impl Notice<'_> {
 
     fn again(&self) -> Option<&str> {
         match self {
-            Self::Denied { again, .. }
-            | Self::Failed { again, .. }
-            | Self::TookTooLong { again }
-            | Self::OurFault { again, .. } => *again,
+            Self::Denied { again, .. } | Self::Failed { again, .. } | Self::TookTooLong { again } => {
+                Some(again)
+            }
             _ => None,
         }
     }
@@ -324,7 +309,7 @@ mod tests {
     fn what_others_said_is_escaped_and_the_page_is_locked_down() {
         let look = Look { title: "<b>Acme</b>".into(), ..Look::default() };
         let said = Some("<script>alert(1)</script>");
-        let notice = Notice::Failed { vendor: "<i>Keap", again: Some("/connect/1-a"), said };
+        let notice = Notice::Failed { vendor: "<i>Keap", again: "/connect/1-a", said };
         let answer = look.show(&notice);
         let Body::Text(text) = answer.body() else { panic!("a page") };
         assert!(!text.contains("<script") && !text.contains("<b>") && !text.contains("<i>"), "{text}");

@@ -158,13 +158,13 @@ async fn a_visitor_whom_another_site_sends_here_is_asked_first() {
 
 /// Every page that a flow can end on.
 fn notices() -> Vec<Notice<'static>> {
-    let (vendor, again) = ("Infusionsoft", Some("/connect/1-a"));
+    let (vendor, again) = ("Infusionsoft", "/connect/1-a");
     let said = Some("Authorization code is invalid <b>averyveryveryveryveryveryveryverylongword</b>");
     vec![
         Notice::Connected { vendor },
         Notice::Denied { vendor, again },
         Notice::Failed { vendor, again, said },
-        Notice::Failed { vendor, again: None, said: None },
+        Notice::Failed { vendor, again, said: None },
         Notice::Unknown { vendor },
         Notice::TookTooLong { again },
         Notice::Astray,
@@ -173,7 +173,7 @@ fn notices() -> Vec<Notice<'static>> {
         Notice::OldLink,
         Notice::UsedLink,
         Notice::UnderWay,
-        Notice::OurFault { number: "5fa35c645467307cb0ed3142bdb96ef7", again: None },
+        Notice::OurFault { number: "5fa35c645467307cb0ed3142bdb96ef7" },
     ]
 }
 

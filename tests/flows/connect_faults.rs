@@ -59,19 +59,11 @@ async fn linked(machine: &Machine) -> Link {
         id,
         user: 1,
         element: "faulty".into(),
-        name: None,
-        tags: None,
         configuration,
-        app: None,
-        instance: None,
-        scope: None,
-        state: None,
-        return_url: None,
-        reusable: false,
         created: now,
         until: now + 3_600,
         expires: Link::kept(now + 3_600),
-        taken_by: None,
+        ..Link::default()
     };
     link::add(&machine.registry, &link).await.unwrap();
     link

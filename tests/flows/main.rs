@@ -13,6 +13,7 @@ mod conformance;
 mod connect;
 mod connect_attacks;
 mod connect_faults;
+mod connect_urls;
 mod contract;
 mod crashes;
 mod descriptors;

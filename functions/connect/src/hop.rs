@@ -77,7 +77,7 @@ async fn answer(
         }
         Err(Stop::Failed(cause)) => {
             tracing::error!(?cause, "a link could not be followed");
-            Ok(look.show(&Notice::OurFault { number: &call.number, again: None }))
+            Ok(look.show(&Notice::OurFault { number: &call.number }))
         }
     }
 }
@@ -90,8 +90,7 @@ async fn go(
 ) -> Result<Response<Body>, Stop> {
     let mut link = usable(app, call.parameter("link")).await?;
     // A deployment may have lost the element meanwhile.
-    let found = app.catalogue.find(&link.element).ok_or(Stop::Notice(Notice::NoLink));
-    let element = found?;
+    let element = app.catalogue.find(&link.element).ok_or(Stop::Notice(Notice::NoLink))?;
     let oauth2 = element.oauth2()?;
     let mut known = known(app, &link).await?;
     let fields = form::fields(element, &known);

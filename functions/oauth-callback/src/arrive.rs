@@ -35,7 +35,7 @@ async fn answer(app: &App, call: &Call, mode: ResponseMode) -> Result<Response<B
     let outcome = arrive(app, call, mode).await;
     Ok(outcome.unwrap_or_else(|cause| {
         tracing::error!(?cause, "a callback failed");
-        look.show(&Notice::OurFault { number: &call.number, again: None })
+        look.show(&Notice::OurFault { number: &call.number })
     }))
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn show(app: &App, link: &Link, ended: &Ended) -> Result<Response<Bod
     let element = app.catalogue.find(&link.element);
     let vendor = element.map_or(link.element.as_str(), |element| &element.identity.name);
     let again = format!("/connect/{}", link.id);
-    let again = Some(again.as_str());
+    let again = again.as_str();
     Ok(app.connect()?.look.show(&match ended {
         Ended::Connected(_) => Notice::Connected { vendor },
         Ended::Denied { .. } => Notice::Denied { vendor, again },
@@ -59,5 +59,5 @@ pub(crate) fn late(app: &App, link: &Link) -> Response<Body> {
     }
     let again = format!("/connect/{}", link.id);
     let look = app.connect().map(|connect| connect.look.clone()).unwrap_or_default();
-    look.show(&Notice::TookTooLong { again: Some(&again) })
+    look.show(&Notice::TookTooLong { again: &again })
 }

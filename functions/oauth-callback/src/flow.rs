@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use valetkey::app::App;
 use valetkey::body;
-use valetkey::configuration::{self, Given};
+use valetkey::configuration;
 use valetkey::creation::{self, Draft};
 use valetkey::error::Error;
 use valetkey::http::Call;
@@ -91,8 +92,8 @@ async fn make(app: &App, call: &Call, link: &Link, proof: Proof, returned: &Retu
     let element = app.catalogue.element(&link.element)?;
     let mut configuration = link.configuration.clone();
     let secrets = link.secrets(&app.connect()?.seal)?;
-    let exposed = secrets.iter().map(|(key, secret)| (key.clone(), Some(exposed(secret))));
-    configuration.extend(exposed.collect::<Given>());
+    configuration
+        .extend(secrets.iter().map(|(key, secret)| (key.clone(), Some(secret.expose_secret().into()))));
     if let Some(parameter) = element.oauth2()?.callback.keys().find(|name| !returned.has_once(name)) {
         return Err(Error::Invalid(format!("The vendor's callback has {parameter} twice")));
     }
@@ -126,10 +127,6 @@ async fn revived(app: &App, call: &Call, mut instance: Instance, revision: &Revi
         let found = instance::find(&*app.registry, user, id).await?;
         instance = found.ok_or_else(|| instance::unknown(id))?;
     }
-}
-
-fn exposed(secret: &secrecy::SecretString) -> String {
-    secrecy::ExposeSecret::expose_secret(secret).to_owned()
 }
 
 /// What a vendor's error means (RFC 6749 section 4.1.2.1).
