@@ -12,14 +12,20 @@ use crate::http;
 /// How often a call is tried, the first time included.
 const ATTEMPTS: u32 = 4;
 
+/// The longest wait before the second attempt; it doubles before each further one.
+const WAIT: Duration = Duration::from_millis(500);
+
 /// The time to make a connection.
 const CONNECT: Duration = Duration::from_secs(1);
 
 /// The time for one attempt. Both services answer in milliseconds.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
-/// The time for a call with all its attempts: `valetkey::creation` reckons with it.
+/// The time for a call with all its attempts: `valetkey` reckons with it where a grant must not be lost.
 const CALL: Duration = Duration::from_secs(5);
+
+// A call that is throttled makes all its attempts, whatever the jitter: its waits alone do not end it.
+const _: () = assert!((WAIT.as_millis() << (ATTEMPTS - 1)) < CALL.as_millis());
 
 /// The clients of the services that the stores are on.
 #[derive(Debug, Clone)]
@@ -46,7 +52,7 @@ impl Clients {
         let config = loader
             .http_client(http::client(CONNECT)?)
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(WAIT))
             .load()
             .await;
         Ok(Self {
