@@ -180,6 +180,7 @@ mod tests {
         name = "Host"
         description = "Your host."
         type = "TEXTFIELD_128"
+        required = true
         hosts = ["*.example.com"]
     "#;
 
@@ -239,6 +240,7 @@ mod tests {
             ("https://{tenant}/token", "https://{tenant}.example.com/token", "must be the whole host"),
             ("\"*.example.com\"", "\"*.com\"", "host pattern `*.com`"),
             ("\"*.example.com\"", "\"*\"", "host pattern `*`"),
+            ("        required = true\n", "", "must be `required`, or the placeholder have a `default`"),
             ("configuration = \"example.host\"", "configuration = \"other\"", "names `other`"),
             ("[oauth2.token]", "extra = { state = \"x\" }\n[oauth2.token]", "must not set `state`"),
             ("        hosts = [\"*.example.com\"]\n    ", "    ", "must have the placeholder's `hosts`"),

@@ -235,6 +235,9 @@ fn fill(name: &str, placeholder: &Placeholder, element: &Element, found: &mut Ve
     let field = format!("oauth2.placeholders.{name}.configuration");
     open_setting(&field, &placeholder.configuration, element, found);
     let setting = element.configuration.iter().find(|setting| setting.key == placeholder.configuration);
+    if setting.is_some_and(|setting| placeholder.default.is_none() && !setting.required) {
+        found.push(format!("`{field}`: the setting must be `required`, or the placeholder have a `default`"));
+    }
     if setting.is_some_and(|setting| setting.hosts != placeholder.hosts) {
         found.push(format!("`{field}`: the setting must have the placeholder's `hosts`"));
     }

@@ -19,6 +19,7 @@ use crate::configuration::{CLIENT_ID, CLIENT_SECRET};
 use crate::element::Element;
 use crate::error::{Error, StoreError};
 use crate::instance;
+use crate::link;
 use crate::random;
 use crate::registry::{self, Change, Condition, Key, Registry, Written};
 use crate::seal::Seal;
@@ -69,6 +70,9 @@ impl Pair {
 fn key(user: u64, id: &str) -> Key {
     Key::new(partition(user), format!("{PREFIX}{id}"))
 }
+
+/// The links that one request withdraws at most.
+const LINKS: usize = 500;
 
 fn is_id(id: &str) -> bool {
     id.len() == 40 && id.bytes().all(|c| c.is_ascii_hexdigit())
@@ -128,8 +132,8 @@ pub async fn register(
     replace(app, &registered, None, pair).await
 }
 
-/// Gives an app another key and secret, and another name when there is one. What was made with it goes on with
-/// these.
+/// Gives an app another secret, and another name when there is one. What was made with it goes on with these. Its
+/// key stays: refresh tokens were given to that client (RFC 6749 section 10.4), and visitors are on their way with it.
 pub async fn replace(
     app: &App,
     registered: &Registered,
@@ -138,12 +142,10 @@ pub async fn replace(
 ) -> Result<Registered, Error> {
     let (id, version) = (&registered.id, random::id());
     let old = app.apps.latest(id).await?.and_then(|(_, text)| Pair::from_text(&text));
-    let other_key = old.is_some_and(|old| old.key.expose_secret() != pair.key.expose_secret());
-    if other_key && let Some(used) = instance::made_with(&*app.registry, registered.user, "app", id).await? {
-        // Their refresh tokens were given to that client, and a vendor may end them when another one shows them.
+    if old.is_some_and(|old| old.key.expose_secret() != pair.key.expose_secret()) {
         return Err(Error::Conflict(format!(
-            "Instances were made with this app's oauth.api.key, instance {used} among them: only oauth.api.secret can \
-             be changed. Register another app for another key"
+            "The oauth.api.key of the app {id} stays, only oauth.api.secret can be changed: register another app for \
+             another key"
         )));
     }
     let text = pair.to_text();
@@ -191,12 +193,19 @@ pub async fn list(
     registry::records(registry, &partition(user), place, limit, limit + 1, wanted).await
 }
 
-/// Removes an app that no instance was made with.
+/// Removes an app that no instance was made with, and withdraws its links: visitors who are under way end without
+/// a grant.
 pub async fn remove(app: &App, registered: &Registered) -> Result<(), Error> {
     if let Some(id) = instance::made_with(&*app.registry, registered.user, "app", &registered.id).await? {
         return Err(Error::Conflict(format!(
             "Instances use the app {}, instance {id} among them: delete them first, or give them a key and secret of \
              their own with PATCH /instances/{id}",
+            registered.id
+        )));
+    }
+    if link::remove_some_of_app(&*app.registry, registered.user, &registered.id, LINKS).await? {
+        return Err(Error::Unfinished(format!(
+            "The app {} has more links than can be withdrawn at once; repeat the request for the rest",
             registered.id
         )));
     }

@@ -3,25 +3,25 @@
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{CACHE_CONTROL, HeaderValue, LOCATION};
 use lambda_http::{Body, Response};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use crate::clean;
 use crate::element::{CallbackPath, OAuth2, ResponseMode};
 use crate::error::Error;
 use crate::http::{self, Call};
 use crate::keys::{self, Key};
+use crate::oauth::authorize::QUERY;
 use crate::page::Look;
 use crate::seal::Seal;
 use crate::user::User;
 
-/// What is left as it is in a query: the unreserved characters of RFC 3986 section 2.3.
-const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// A deployment's hosted connect.
 #[derive(Debug, Clone)]
 pub struct Connect {
-    /// What seals the secrets of links until they expire.
+    /// What seals the ids of clients, which the vendors' addresses hold anyway.
     pub seal: Seal,
+    /// What seals the secrets of links until they expire; `None` where nobody should open them.
+    secrets: Option<Seal>,
     /// The key that code verifiers are made with.
     pub verifiers: Key,
     /// The scheme and host that browsers reach it at; `None`: those that a request came to.
@@ -33,10 +33,21 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// Makes a hosted connect out of the deployment's master secret for it.
+    /// Makes a hosted connect out of the deployment's master secret for it: one that opens no secret of a link.
     pub fn new(master: &[u8], address: Option<String>, return_urls: Vec<String>, look: Look) -> Self {
-        let (seal, verifiers) = (Seal::new(&Key::derive(master, "link")), Key::derive(master, "verifier"));
-        Self { seal, verifiers, address, return_urls, look }
+        let (seal, verifiers) = (Seal::new(&Key::derive(master, "client")), Key::derive(master, "verifier"));
+        Self { seal, secrets: None, verifiers, address, return_urls, look }
+    }
+
+    /// Adds what seals the secrets of links.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Seal) -> Self {
+        Self { secrets: Some(secrets), ..self }
+    }
+
+    /// Gives what seals the secrets of links.
+    pub fn secrets(&self) -> Result<&Seal, Error> {
+        self.secrets.as_ref().ok_or_else(|| Error::Internal("links' secrets are not opened here".into()))
     }
 
     /// Names an address below the host that browsers reach.

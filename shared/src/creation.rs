@@ -13,15 +13,17 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::app::App;
 use crate::clock::Stopwatch;
-use crate::configuration::{self, Given};
+use crate::configuration::{self, CLIENT_ID, Given};
 use crate::element::Element;
 use crate::error::{Error, StoreError};
 use crate::grant::{Grant, Tokens};
 use crate::instance::{self, Instance, State};
+use crate::keys;
 use crate::patience::{COMMIT_BY, STORE_BY, insist};
 use crate::random;
 use crate::redeem::{self, Proof, redeem};
@@ -68,6 +70,7 @@ pub async fn create(app: &App, user: u64, draft: Draft<'_>, watch: Stopwatch) ->
         tags,
         configuration: split.open.clone(),
         imported: !matches!(proof, Proof::Code(..)),
+        client: split.secrets.get(CLIENT_ID).map(|id| keys::fingerprint(id.expose_secret())),
         app: client,
         link,
         edits: 0,

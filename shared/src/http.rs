@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 
 use crate::clock::Stopwatch;
 use crate::error::Error;
+use crate::page::Look;
 use crate::random;
 use crate::wire;
 
@@ -50,42 +51,58 @@ pub type Answered<'a> = BoxFuture<'a, Result<Response<Body>, Error>>;
 pub struct Route<S> {
     /// The method.
     pub method: Method,
-    /// What its path is below: [`BASE`] for the API, nothing for the pages that people see.
-    pub base: &'static str,
+    /// Who calls it.
+    pub audience: Audience<S>,
     /// The path, with `{name}` for a parameter.
     pub path: &'static str,
     /// What answers it.
     pub handle: for<'a> fn(&'a S, &'a Call) -> Answered<'a>,
 }
 
+/// Who calls a route, and so reads its failures.
+pub enum Audience<S> {
+    /// Programs: the path is below [`BASE`], a failure is JSON.
+    Programs,
+    /// People: the path is the whole path, a failure is a page that looks like this.
+    People(fn(&S) -> Look),
+}
+
 impl<S> Route<S> {
-    /// Tells whether people see what it answers.
-    fn is_page(&self) -> bool {
-        self.base.is_empty()
+    /// Gives its whole path.
+    pub fn whole_path(&self) -> String {
+        let base = if matches!(self.audience, Audience::Programs) { BASE } else { "" };
+        format!("{base}{}", self.path)
     }
 }
 
-/// Writes a route of the API: its method, its path, and the function that answers it.
+/// Writes a route of the API: its method, its path, and the function that answers it, `pure` when it waits for
+/// nothing.
 #[macro_export]
 macro_rules! route {
-    (below $base:expr; $method:ident $path:expr, $handle:path) => {
+    (for $audience:expr; $method:ident $path:expr, $handle:expr) => {
         $crate::http::Route {
             method: $crate::http::Method::$method,
-            base: $base,
+            audience: $audience,
             path: $path,
-            handle: |app, call| Box::pin($handle(app, call)),
+            handle: $handle,
         }
     };
+    (pure $method:ident $path:expr, $handle:path) => {
+        $crate::route!(for $crate::http::Audience::Programs;
+            $method $path, |app, call| Box::pin(async move { $handle(app, call) }))
+    };
     ($method:ident $path:expr, $handle:path) => {
-        $crate::route!(below $crate::http::BASE; $method $path, $handle)
+        $crate::route!(for $crate::http::Audience::Programs; $method $path, |app, call| Box::pin($handle(app, call)))
     };
 }
 
-/// Writes a route that people see: its method, its path, and the function that answers it.
+/// Writes a route that people see: what its failures look like, its method, its path, and the function that
+/// answers it.
 #[macro_export]
 macro_rules! page {
-    ($method:ident $path:expr, $handle:path) => {
-        $crate::route!(below ""; $method $path, $handle)
+    ($look:path; $method:ident $path:expr, $handle:path) => {
+        $crate::route!(for $crate::http::Audience::People($look);
+            $method $path, |app, call| Box::pin($handle(app, call)))
     };
 }
 
@@ -188,7 +205,7 @@ impl<S> Router<S> {
     pub fn new(routes: &'static [Route<S>]) -> Self {
         let mut paths = matchit::Router::new();
         for route in routes {
-            let path = format!("{}{}", route.base, route.path);
+            let path = route.whole_path();
             if let Ok(known) = paths.at_mut(&path) {
                 let known: &mut Vec<_> = known.value;
                 if known.iter().all(|other: &&Route<S>| other.path == route.path) {
@@ -223,8 +240,7 @@ impl<S> Router<S> {
             return finished(Ok(response), request_id);
         }
         let method = request.method().clone();
-        let known = self.paths.at(without_slash(request.uri().path()));
-        let is_page = known.is_ok_and(|found| found.value.iter().any(|route| route.is_page()));
+        let audience = self.audience(request.uri().path());
         let (path, outcome) = match self.route(request, watch, request_id) {
             Err(error) => ("", Err(error)),
             Ok((route, call)) => {
@@ -232,11 +248,19 @@ impl<S> Router<S> {
                 (route.path, handled.unwrap_or_else(|_| Err(Error::Internal("a panic".into()))))
             }
         };
-        let finish = if is_page { shown } else { finished };
-        let response = finish(outcome, request_id);
+        let response = match audience {
+            Audience::Programs => finished(outcome, request_id),
+            Audience::People(look) => shown(outcome, request_id, || look(state)),
+        };
         let (status, milliseconds) = (response.status().as_u16(), watch.milliseconds());
         tracing::info!(%method, route = path, status, milliseconds, "answered");
         response
+    }
+
+    /// Tells who calls a path: all its routes have the same audience.
+    fn audience(&self, path: &str) -> &'static Audience<S> {
+        let found = self.paths.at(without_slash(path)).ok().and_then(|found| found.value.first());
+        found.map_or(&Audience::Programs, |route| &route.audience)
     }
 
     /// Answers what a browser asks before a request of another site's script (the CORS protocol).
@@ -278,7 +302,7 @@ impl<S> Router<S> {
                 allow: allow.join(", "),
             });
         };
-        if !route.is_page() {
+        if matches!(route.audience, Audience::Programs) {
             acceptable(&parts.headers)?;
         }
         // Without one a request was sent to this process itself, and nobody vouches for its Host header.
@@ -376,17 +400,15 @@ pub fn refuse(error: Error) -> Response<Body> {
     finished(Err(error), &random::id())
 }
 
-/// Gives an answer its number.
-fn numbered(outcome: Result<Response<Body>, Error>, request_id: &str) -> Response<Body> {
-    let mut response = outcome.unwrap_or_else(|error| refusal(&error, request_id));
-    response.headers_mut().insert(REQUEST_ID, header(request_id));
-    response
-}
-
-/// Gives an answer that people may see its number, and keeps browsers from making more of it than it is.
-fn shown(outcome: Result<Response<Body>, Error>, request_id: &str) -> Response<Body> {
-    let mut response = numbered(outcome, request_id);
+/// Gives an answer that people see its number, and keeps browsers from making more of it than it is.
+fn shown(
+    outcome: Result<Response<Body>, Error>,
+    request_id: &str,
+    look: impl FnOnce() -> Look,
+) -> Response<Body> {
+    let mut response = outcome.unwrap_or_else(|error| look().refuse(&error, request_id));
     let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, header(request_id));
     for (name, value) in [
         (REFERRER_POLICY, "no-referrer"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -399,8 +421,9 @@ fn shown(outcome: Result<Response<Body>, Error>, request_id: &str) -> Response<B
 
 /// Gives an answer of the API its number, and lets other sites' scripts read it.
 fn finished(outcome: Result<Response<Body>, Error>, request_id: &str) -> Response<Body> {
-    let mut response = numbered(outcome, request_id);
+    let mut response = outcome.unwrap_or_else(|error| refusal(&error, request_id));
     let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, header(request_id));
     headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
     headers.insert("access-control-expose-headers", HeaderValue::from_static(EXPOSED));
     response
@@ -428,29 +451,63 @@ fn refusal(error: &Error, request_id: &str) -> Response<Body> {
 mod tests {
     use super::*;
 
-    const ROUTES: &[Route<()>] = &[
-        Route {
-            method: Method::GET,
-            base: BASE,
-            path: "/works",
-            handle: |(), _| Box::pin(async { Ok(empty()) }),
-        },
-        Route {
-            method: Method::GET,
-            base: BASE,
-            path: "/panics",
-            handle: |(), _| Box::pin(async { panic!("planted") }),
-        },
+    struct Stores;
+
+    const ROUTES: &[Route<Stores>] = &[
+        route!(GET "/works", works),
+        route!(GET "/panics", panics),
+        page!(look; GET "/page", panics),
+        page!(look; POST "/page", panics),
     ];
 
-    async fn answer(method: Method, path: &str) -> (u16, String) {
+    async fn works(_: &Stores, _: &Call) -> Result<Response<Body>, Error> {
+        Ok(empty())
+    }
+
+    async fn panics(_: &Stores, _: &Call) -> Result<Response<Body>, Error> {
+        panic!("planted")
+    }
+
+    fn look(_: &Stores) -> Look {
+        Look { title: "Acme".into(), ..Look::default() }
+    }
+
+    async fn response(request: Request) -> (Response<Body>, String) {
+        let response = Router::new(ROUTES).answer(&Stores, request).await;
+        assert!(response.headers().contains_key(REQUEST_ID));
+        let Body::Text(body) = response.body() else { return (response, String::new()) };
+        let body = body.clone();
+        (response, body)
+    }
+
+    fn request(method: Method, path: &str) -> Request {
         let mut request = Request::new(Body::Empty);
         *request.method_mut() = method;
-        *request.uri_mut() = format!("{BASE}{path}").parse().unwrap();
-        let response = Router::new(ROUTES).answer(&(), request).await;
-        assert!(response.headers().contains_key(REQUEST_ID));
-        let Body::Text(body) = response.body() else { return (response.status().as_u16(), String::new()) };
-        (response.status().as_u16(), body.clone())
+        *request.uri_mut() = path.parse().unwrap();
+        request
+    }
+
+    async fn answer(method: Method, path: &str) -> (u16, String) {
+        let (response, body) = response(request(method, &format!("{BASE}{path}"))).await;
+        (response.status().as_u16(), body)
+    }
+
+    #[tokio::test]
+    async fn people_see_a_page_whatever_goes_wrong() {
+        let large = request(Method::POST, "/page").map(|_| Body::Binary(vec![b'a'; LONGEST_BODY + 1]));
+        for (request, status, words) in [
+            (request(Method::GET, "/page"), 503, "Acme has a problem"),
+            (request(Method::DELETE, "/page/"), 405, "This page cannot be used"),
+            (large, 413, "This page cannot be used"),
+        ] {
+            let (response, body) = response(request).await;
+            assert_eq!(response.status(), status, "{body}");
+            assert!(body.starts_with("<!DOCTYPE html>") && body.contains(words), "{body}");
+            assert!(!body.contains("planted"), "{body}");
+            assert_eq!(response.headers()[REFERRER_POLICY], "no-referrer");
+        }
+        let (response, _) = response(request(Method::PUT, "/page")).await;
+        assert_eq!(response.headers()[ALLOW], "GET, POST");
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, StoreError};
 #[cfg(feature = "send")]
 use crate::grant::Tokens;
-use crate::keys::KeyNumber;
+use crate::keys::{self, KeyNumber};
 use crate::random;
 use crate::registry::{self, Change, Condition, Key, Page, Registry, Written};
 
@@ -50,6 +50,8 @@ pub struct Instance {
     pub imported: bool,
     /// The app whose client it was made with; `None`: its own key and secret are in the vault.
     pub app: Option<String>,
+    /// The fingerprint of its own client's id; `None`: it has an app's.
+    pub client: Option<String>,
     /// The link that it was made by; its visitor was never given it by a caller who could ask again.
     pub link: Option<String>,
     /// Counts the changes of `configuration`, so that none is laid over another unseen.
@@ -100,6 +102,19 @@ pub struct Instance {
     pub warned: Option<Timestamp>,
     /// When the sweep looks at it next; `None`: never.
     pub due: Option<Timestamp>,
+}
+
+impl Instance {
+    /// Tells whether its own client has this id, as far as the record says.
+    pub fn has_client(&self, id: &str) -> bool {
+        self.client.as_ref().is_none_or(|client| *client == keys::fingerprint(id))
+    }
+}
+
+/// Adds to a change that the instance has a client of its own, with this id.
+#[cfg(feature = "send")]
+pub(crate) fn own_client(change: Change, id: &str) -> Change {
+    change.remove("app").set("client", keys::fingerprint(id))
 }
 
 /// A record that does not say is taken for one with a refresh token: asking finds out.

@@ -27,6 +27,11 @@ impl Key {
         Self(mac(master, &[b"valetkey", purpose.as_bytes()]))
     }
 
+    /// Derives a key from each of the master secrets, which white space separates, the oldest first.
+    pub fn derive_all(masters: &str, purpose: &str) -> Vec<Self> {
+        masters.split_whitespace().map(|master| Self::derive(master.as_bytes(), purpose)).collect()
+    }
+
     /// Gives the key's bytes to a cipher.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
@@ -47,8 +52,7 @@ impl TokenKeys {
     /// new one is appended: tokens made with those before it stay valid. `None` when there is no secret
     /// or more than 255.
     pub fn derive(masters: &str, purpose: &str) -> Option<Self> {
-        let keys: Vec<_> =
-            masters.split_whitespace().map(|master| Key::derive(master.as_bytes(), purpose)).collect();
+        let keys = Key::derive_all(masters, purpose);
         KeyNumber::try_from(keys.len()).ok().filter(|count| *count > 0).map(|_| Self(keys))
     }
 

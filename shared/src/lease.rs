@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::clock::{Stopwatch, Timestamp};
-use crate::configuration::{CLIENT_SECRET, Given};
+use crate::configuration::{CLIENT_ID, Given};
 use crate::error::{Error, StoreError};
 use crate::grant::Grant;
 use crate::instance::{self, Instance, State};
@@ -187,9 +187,9 @@ impl Lease {
     fn adopt(&mut self, version: String, grant: &Grant) {
         let is_last = self.instance.predecessors.last() == Some(&version);
         let mut base = self.base().set("generation", grant.generation).set("version", version.clone());
-        if grant.secrets.contains_key(CLIENT_SECRET) {
-            // The dead holder gave the instance a client of its own.
-            base = base.remove("app");
+        if let Some(id) = grant.secret(CLIENT_ID) {
+            // The dead holder may have given the instance a client of its own.
+            base = instance::own_client(base, id);
             self.instance.app = None;
         }
         self.instance.generation = grant.generation;

@@ -118,6 +118,9 @@ fn key(id: &str) -> Option<Key> {
     plain.then(|| Key::new(partition(number), format!("{PREFIX}{name}")))
 }
 
+/// The items that one read of a list asks for, where most may be passed over.
+const READ: usize = 250;
+
 /// The records of one user begin so.
 const PREFIX: &str = "link#";
 
@@ -162,6 +165,22 @@ pub async fn remove_some(registry: &dyn Registry, user: u64, limit: usize) -> Re
     let Page { items, more } = registry.list(&partition(user), PREFIX, None, limit).await?;
     for (sort, _) in items {
         registry.remove(&Key::new(partition(user), sort), vec![]).await?;
+    }
+    Ok(more)
+}
+
+/// Withdraws some of a user's links that name an app, and tells whether there are more.
+pub async fn remove_some_of_app(
+    registry: &dyn Registry,
+    user: u64,
+    app: &str,
+    limit: usize,
+) -> Result<bool, StoreError> {
+    let of_app = |link: &Link| link.app.as_deref() == Some(app);
+    let (links, more) =
+        registry::records(registry, &partition(user), (PREFIX, None), limit, READ, of_app).await?;
+    for link in &links {
+        remove(registry, link).await?;
     }
     Ok(more)
 }

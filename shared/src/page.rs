@@ -3,11 +3,12 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
 };
 use lambda_http::{Body, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::error::Error;
 use crate::http;
 use crate::random;
 
@@ -139,6 +140,21 @@ impl Look {
         }
         response
     }
+
+    /// Sends the page of a request that failed. What no browser of a visitor's sends is refused; all else is ours
+    /// to mend, and goes to the log.
+    pub fn refuse(&self, error: &Error, number: &str) -> Response<Body> {
+        if !matches!(error, Error::MethodNotAllowed { .. } | Error::TooLarge { .. }) {
+            tracing::error!(count.ConnectFailed = 1, cause = ?error, "a visitor could not be connected");
+            return self.show(&Notice::OurFault { number });
+        }
+        let mut response = self.show(&Notice::Astray);
+        *response.status_mut() = error.status();
+        if let Error::MethodNotAllowed { allow, .. } = error {
+            response.headers_mut().insert(ALLOW, http::header(allow));
+        }
+        response
+    }
 }
 
 /// What a visitor is told where a flow ends; `vendor` is the vendor's name, `again` where it can be tried again.
@@ -234,8 +250,8 @@ impl Notice<'_> {
                 format!("It did not work between {title} and {vendor}. Nothing was connected and nothing was changed."),
                 "It may work in a few minutes. If it does not, tell whoever sent you here.".into(),
             ],
-            Self::Unknown { vendor } => [
-                format!("{vendor} did not answer in time, so it may or may not be connected."),
+            Self::Unknown { .. } => [
+                "Something went wrong at the very end, so it may or may not be connected.".into(),
                 format!("Please ask {title} before you try again."),
             ],
             Self::TookTooLong { .. } => [

@@ -246,16 +246,14 @@ impl<R: Registry + ?Sized> Registry for Arc<R> {
 }
 
 /// Takes a one-time item, with a change, for the taker whose random id is `taker`: of any number of takers, one
-/// gets the item, even when it has to ask twice. Nobody gets one that has expired.
+/// gets the item, even when it has to ask twice.
 pub async fn take(
     registry: &dyn Registry,
     key: &Key,
     taker: &str,
-    now: Timestamp,
     change: Change,
 ) -> Result<Written, StoreError> {
-    let change =
-        change.and(Condition::Absent(TAKEN_BY)).and(Condition::After(EXPIRES, now)).set(TAKEN_BY, taker);
+    let change = change.and(Condition::Absent(TAKEN_BY)).set(TAKEN_BY, taker);
     Ok(registry.update(key, change).await?.proven_by(TAKEN_BY, taker))
 }
 

@@ -100,10 +100,14 @@ fn merged(element: &Element, instance: &Instance, revision: &Revision) -> Result
     Ok(split)
 }
 
-/// Tells whether a change gives an instance a client of its own.
-fn gives_client(revision: &Revision) -> bool {
-    let given = |key| revision.configuration.as_ref().map_or("", |given| configuration::text(given, key));
-    [CLIENT_ID, CLIENT_SECRET].iter().all(|key| !given(key).is_empty() && given(key) != MASK)
+/// Gives the id of the client of its own that a change gives an instance: with a secret, or, where it has one
+/// already, alone.
+fn own_client<'a>(revision: &'a Revision, seen: &Instance) -> Option<&'a str> {
+    let given = |key| {
+        let given = revision.configuration.as_ref().map_or("", |given| configuration::text(given, key));
+        Some(given).filter(|given| !given.is_empty() && *given != MASK)
+    };
+    given(CLIENT_ID).filter(|_| seen.app.is_none() || given(CLIENT_SECRET).is_some())
 }
 
 fn loses_secret(element: &Element, instance: &Instance, split: &Split) -> bool {
@@ -138,8 +142,8 @@ fn described(
     if corrects(element, revision) {
         change = change.set("valid", true).remove("not_before").set(DUE, now);
     }
-    if gives_client(revision) {
-        change = change.remove("app");
+    if let Some(id) = own_client(revision, seen) {
+        change = instance::own_client(change, id);
     }
     if let Some(name) = &revision.name {
         change = change.set("name", name.clone());

@@ -12,9 +12,12 @@ use crate::random;
 /// The length of a nonce, in bytes: long enough to be drawn at random for ever.
 const NONCE: usize = 24;
 
-/// Seals and opens texts with one key.
+/// Seals texts with one key, and opens what was sealed with that or an older one.
 #[derive(Clone)]
-pub struct Seal(XChaCha20Poly1305);
+pub struct Seal {
+    key: XChaCha20Poly1305,
+    older: Vec<XChaCha20Poly1305>,
+}
 
 impl std::fmt::Debug for Seal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -23,9 +26,16 @@ impl std::fmt::Debug for Seal {
 }
 
 impl Seal {
-    /// Takes a key.
+    /// Takes the only key.
     pub fn new(key: &Key) -> Self {
-        Self(XChaCha20Poly1305::new(key.bytes().into()))
+        Self { key: XChaCha20Poly1305::new(key.bytes().into()), older: Vec::new() }
+    }
+
+    /// Takes all keys that there have been, the oldest first; `None` when there is none.
+    pub fn of(keys: &[Key]) -> Option<Self> {
+        let (key, older) = keys.split_last()?;
+        let older = older.iter().map(|key| XChaCha20Poly1305::new(key.bytes().into())).collect();
+        Some(Self { older, ..Self::new(key) })
     }
 
     /// Seals a text for one place, whose parts hold no NUL: a nonce, then the ciphertext with its tag.
@@ -36,15 +46,16 @@ impl Seal {
     pub fn close(&self, place: [&str; 2], text: &[u8]) -> Vec<u8> {
         let nonce: [u8; NONCE] = random::bytes();
         let payload = Payload { msg: text, aad: &bound(place) };
-        let sealed = self.0.encrypt(&XNonce::from(nonce), payload).expect("the text is short");
+        let sealed = self.key.encrypt(&XNonce::from(nonce), payload).expect("the text is short");
         [nonce.as_slice(), &sealed].concat()
     }
 
     /// Opens what was sealed for that place; `None` when it was not, or was changed.
     pub fn open(&self, place: [&str; 2], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
-        let payload = Payload { msg: sealed, aad: &bound(place) };
-        self.0.decrypt(&XNonce::from(*nonce), payload).ok()
+        let aad = &bound(place);
+        let mut keys = std::iter::once(&self.key).chain(&self.older);
+        keys.find_map(|key| key.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad }).ok())
     }
 
     /// Seals a text for one place, as text.
@@ -65,6 +76,17 @@ fn bound(place: [&str; 2]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_newer_key_opens_what_older_ones_have_sealed() {
+        let [old, new] = ["old", "new"].map(|master| Key::derive(master.as_bytes(), "link"));
+        let both = Seal::of(&[old.clone(), new.clone()]).unwrap();
+        let sealed = Seal::new(&old).close(["s", "v"], b"planted");
+        assert_eq!(both.open(["s", "v"], &sealed).as_deref(), Some(&b"planted"[..]));
+        let sealed = both.close(["s", "v"], b"planted");
+        assert!(Seal::new(&old).open(["s", "v"], &sealed).is_none());
+        assert!(Seal::new(&new).open(["s", "v"], &sealed).is_some() && Seal::of(&[]).is_none());
+    }
 
     #[test]
     fn a_sealed_text_opens_only_whole_in_its_place_and_with_its_key() {

@@ -1,5 +1,6 @@
 //! Sessions: one browser's way to the vendor and back. A session lives ten minutes, belongs to the browser that
-//! began it, and is taken once. Its state is not stored, only a fingerprint.
+//! began it, and is taken once. Its state is not stored, only a fingerprint. Its record stays for longer, so that
+//! whoever comes late, or asks what came of it, is told.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -9,7 +10,7 @@ use crate::error::StoreError;
 use crate::keys;
 use crate::link::Link;
 use crate::random;
-use crate::registry::{self, Change, Condition, Item, Key, Registry, TAKEN_BY, Written};
+use crate::registry::{self, Change, Condition, EXPIRES, Item, Key, Registry, TAKEN_BY, Written};
 
 /// Whoever has taken a session is done after this, in seconds: a request lasts 28.
 const DEAD: Timestamp = 60;
@@ -18,7 +19,10 @@ const DEAD: Timestamp = 60;
 const ATTEMPTS: usize = 3;
 
 /// How long a session lives, in seconds.
-pub const LIVES: Timestamp = 600;
+const LIVES: Timestamp = 600;
+
+/// How long its record stays after that, in seconds.
+const KEPT: Timestamp = 86_400;
 
 /// The registry's record of a session.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,6 +36,8 @@ pub struct Session {
     /// The link that was opened, with what the visitor has filled in.
     pub link: Link,
     /// When it ends.
+    pub until: Timestamp,
+    /// When its record goes.
     pub expires: Timestamp,
     /// When it was taken.
     pub taken_at: Option<Timestamp>,
@@ -40,6 +46,21 @@ pub struct Session {
 }
 
 impl Session {
+    /// Makes a session that begins now, for a browser that the callback has to come from.
+    pub fn new(now: Timestamp, browser: &str, callback: String, issuer: Option<String>, link: Link) -> Self {
+        let until = now + LIVES;
+        Self {
+            browser: keys::fingerprint(browser),
+            callback,
+            issuer,
+            link,
+            until,
+            expires: until + KEPT,
+            taken_at: None,
+            result: None,
+        }
+    }
+
     /// Tells how it ended: whoever took it and has not said so by now has died.
     pub fn outcome(self, now: Timestamp) -> Option<Ended> {
         let dead = self.taken_at.is_some_and(|taken| now - taken > DEAD);
@@ -141,9 +162,10 @@ pub async fn take(
     let change = Change::when("browser", browser.clone())
         .and(Condition::Equals("callback", presented.callback.into()))
         .and(issuer)
+        .and(Condition::After("until", now))
         .set("taken_at", now);
     let key = key(&name);
-    match insistently(|| registry::take(registry, &key, &taker, now, change.clone())).await? {
+    match insistently(|| registry::take(registry, &key, &taker, change.clone())).await? {
         Written::Done(item) => Ok(Taken::Ours(name, Box::new(registry::from_item(item)?))),
         Written::Refused(None) => Ok(Taken::Astray),
         Written::Refused(Some(found)) => refused(name, &browser, presented, now, found),
@@ -175,7 +197,7 @@ fn refused(
     let taken = found.contains_key(TAKEN_BY);
     let session: Session = registry::from_item(found)?;
     let belongs = session.callback == presented.callback && session.issuer.as_deref() == presented.issuer;
-    let late = session.expires <= now;
+    let late = session.until <= now;
     Ok(if !belongs || late && (taken || session.browser != browser) {
         Taken::Astray
     } else if session.browser != browser {
@@ -187,9 +209,15 @@ fn refused(
     })
 }
 
-/// Writes down how a session ended.
-pub async fn end(registry: &dyn Registry, name: &str, ended: &Ended) -> Result<(), StoreError> {
-    let change = Change::default().set("result", json!(ended));
+/// Writes down how a session ended, for as long as anybody can ask about its link.
+pub async fn end(
+    registry: &dyn Registry,
+    name: &str,
+    session: &Session,
+    ended: &Ended,
+) -> Result<(), StoreError> {
+    let expires = session.expires.max(session.link.expires);
+    let change = Change::default().set("result", json!(ended)).set(EXPIRES, expires);
     let key = key(name);
     insistently(|| registry.update(&key, change.clone())).await.map(drop)
 }

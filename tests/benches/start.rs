@@ -1,6 +1,6 @@
 //! How long the broker takes from its start to its first answer, and an oauth/url request when warm.
 //!
-//! Prints figures; it judges the quickest start alone, since a noisy machine only makes starts slower.
+//! Prints figures, and judges the median start.
 
 #![expect(
     clippy::unwrap_used,
@@ -32,8 +32,8 @@ async fn main() {
         broker.client.oauth_url("infusionsoftcrm").await;
         restarts.push(watch.milliseconds());
     }
-    let quickest = report("first start to first answer", starts);
-    assert!(quickest < LONGEST_START, "a start must take less than {LONGEST_START} ms");
+    let usual = report("first start to first answer", starts);
+    assert!(usual < LONGEST_START, "a start must take less than {LONGEST_START} ms");
     report("later start to first answer", restarts);
     let mut calls = Vec::new();
     for _ in 0..CALLS {
@@ -58,5 +58,5 @@ fn report(what: &str, mut milliseconds: Vec<f64>) -> f64 {
     let (first, last) = (milliseconds[0], milliseconds[milliseconds.len() - 1]);
     let median = milliseconds[milliseconds.len() / 2];
     println!("{what}: min {first:.1} ms, median {median:.1} ms, max {last:.1} ms");
-    first
+    median
 }

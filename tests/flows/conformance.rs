@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use lambda_http::Body;
+use lambda_http::http::HeaderMap;
 use serde_json::{Value, json};
 use tests::client::{API_KEY, API_SECRET, CALLBACK, parameter};
 use tests::conforming::{CODE, Conforming, TENANT};
 use tests::inside::Inside;
-use url::Url;
+use url::{Url, form_urlencoded};
 use valetkey::catalogue::Catalogue;
-use valetkey::element::{Element, OAuth2, Pkce};
+use valetkey::element::{Element, OAuth2, Pkce, ResponseMode};
 
 /// The vendor that the contributors' page adds.
 fn example() -> Vec<Element> {
@@ -65,7 +67,7 @@ fn body(element: &Element) -> Value {
     })
 }
 
-/// Asks for the redirect URL and checks it against the descriptor; tells the vendor its challenge.
+/// Asks for the redirect URL, checks it against the descriptor, and goes there.
 async fn redirect(element: &Element, vendor: &Conforming, inside: &Inside) {
     let key = &element.identity.key;
     let tenants = oauth2(element).placeholders.values().filter(|known| known.default.is_none());
@@ -93,7 +95,61 @@ async fn redirect(element: &Element, vendor: &Conforming, inside: &Inside) {
     }
     let wanted = (authorize.pkce == Pkce::S256).then_some("S256");
     assert_eq!(said("code_challenge_method").as_deref(), wanted, "{key}");
-    vendor.challenged(said("code_challenge"));
+    vendor.is_asked(url);
+}
+
+/// Sends what a browser sends; gives the status, where it is sent, its cookie, and the page.
+async fn browse(
+    inside: &Inside,
+    method: &str,
+    path: &str,
+    cookie: &str,
+    form: &str,
+) -> (u16, HeaderMap, String) {
+    let request = lambda_http::http::Request::builder().method(method).uri(path).header("cookie", cookie);
+    inside.answer(request.body(Body::from(form)).unwrap()).await
+}
+
+/// Writes a query or a form.
+fn encoded(pairs: impl IntoIterator<Item = (String, String)>) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+#[tokio::test]
+async fn a_visitor_of_a_link_gets_through_to_every_vendor_and_back() {
+    for_each_vendor(async |element, vendor, inside| {
+        let (key, oauth2) = (&element.identity.key, oauth2(element));
+        let client = json!({"configuration": {"oauth.api.key": API_KEY, "oauth.api.secret": API_SECRET}});
+        let (status, link) = inside.call("POST", &format!("/elements/{key}/links"), Some(&client)).await;
+        assert_eq!(status, 200, "{key}: {link}");
+        let path = format!("/connect/{}", link["id"].as_str().unwrap());
+        let mut got = browse(inside, "GET", &path, "", "").await;
+        let tenants = oauth2.placeholders.values().filter(|known| known.default.is_none());
+        let tenants: Vec<_> = tenants.map(|known| (known.configuration.clone(), TENANT.to_owned())).collect();
+        assert_eq!(got.0, if tenants.is_empty() { 303 } else { 200 }, "{key}: {}", got.2);
+        if !tenants.is_empty() {
+            got = browse(inside, "POST", &path, "", &encoded(tenants)).await;
+        }
+        assert_eq!(got.0, 303, "{key}: {}", got.2);
+        let url = Url::parse(got.1["location"].to_str().unwrap()).unwrap();
+        let cookie = got.1["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+        let callback = Url::parse(&parameter(&url, "redirect_uri").unwrap()).unwrap();
+        let mut brought = vec![("code".to_owned(), CODE.to_owned())];
+        brought.push(("state".to_owned(), parameter(&url, "state").unwrap()));
+        brought.extend(oauth2.authorize.issuer.iter().map(|issuer| ("iss".to_owned(), issuer.clone())));
+        let told = oauth2.callback.keys().map(|name| (name.clone(), format!("called back {name}")));
+        let brought = encoded(brought.into_iter().chain(told));
+        vendor.is_asked(url);
+        let (status, _, page) = match oauth2.authorize.response_mode {
+            ResponseMode::Query => {
+                browse(inside, "GET", &format!("{}?{brought}", callback.path()), cookie, "").await
+            }
+            ResponseMode::FormPost => browse(inside, "POST", callback.path(), cookie, &brought).await,
+        };
+        assert_eq!((status, vendor.seen()), (200, vec!["exchanged".to_owned()]), "{key}: {page}");
+        assert!(page.contains(" is connected</h1>"), "{key}: {page}");
+    })
+    .await;
 }
 
 #[tokio::test]

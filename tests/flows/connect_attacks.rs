@@ -13,7 +13,7 @@ use tests::visitor::{Got, Visitor};
 use valetkey::clock::Clock;
 use valetkey::instance;
 use valetkey::keys::fingerprint;
-use valetkey::registry::{Change, EXPIRES, Key};
+use valetkey::registry::{Change, Key, Written};
 
 const GRANTED: &str =
     r#"{"access_token":"access","refresh_token":"refresh","token_type":"bearer","expires_in":60}"#;
@@ -102,7 +102,10 @@ async fn a_flow_that_took_too_long_is_over() {
         let link = client.link("faulty", json!({"returnUrl": return_url, "state": "s"})).await;
         let state = parameter(&visitor.leaves(&link).await, "state").unwrap();
         let key = Key::new(format!("session#{}", fingerprint(&state)), "session");
-        broker.registry().update(&key, Change::default().set(EXPIRES, 1_000)).await.unwrap();
+        let late = broker.registry().update(&key, Change::default().set("until", 1_000)).await.unwrap();
+        let Written::Done(session) = late else { panic!("{late:?}") };
+        let kept = session["expires"].as_i64().unwrap() - Clock::System.now();
+        assert!(kept > 23 * 3_600, "whoever comes hours later is told: {kept}");
         let url = callback(client, &format!("code=c&state={state}"));
         let got = visitor.open(&url).await;
         match return_url {
@@ -388,29 +391,58 @@ async fn a_user_who_is_removed_leaves_no_flow_that_could_end() {
 }
 
 #[tokio::test]
-async fn an_app_keeps_its_key_while_instances_use_it_and_a_link_goes_with_it() {
-    let (_vendor, broker) = started().await;
+async fn an_app_keeps_its_key_and_takes_its_links_along() {
+    let (vendor, broker) = started().await;
     let client = &broker.client;
     let app = json!({"configuration": {"oauth.api.key": "first", "oauth.api.secret": "s"}});
     let id = ok(client.call(Method::POST, "/elements/faulty/apps").json(&app)).await["id"].clone();
     let path = format!("/elements/faulty/apps/{}", id.as_str().unwrap());
+    let other = json!({"configuration": {"oauth.api.key": "second", "oauth.api.secret": "s"}});
+    let (status, answer) = outcome(client.call(Method::PUT, &path).json(&other)).await;
+    assert!(
+        status == 409 && answer["message"].as_str().unwrap().contains("register another app"),
+        "{answer}"
+    );
     let link = json!({"appId": id, "reusable": true, "configuration": {"oauth.api.key": "********"}});
     let link = ok(client.call(Method::POST, "/elements/faulty/links").json(&link)).await;
-    // Nobody has used it: another key counts for the open link, too.
-    let second = json!({"configuration": {"oauth.api.key": "second", "oauth.api.secret": "s"}});
-    ok(client.call(Method::PUT, &path).json(&second)).await;
     let visitor = Visitor::new(client);
     let left = visitor.leaves(&link).await;
-    assert_eq!(parameter(&left, "client_id").as_deref(), Some("second"));
+    assert_eq!(parameter(&left, "client_id").as_deref(), Some("first"));
     let state = parameter(&left, "state").unwrap();
     assert_eq!(visitor.open(&callback(client, &format!("code=c&state={state}"))).await.status, 200);
-    let (status, answer) = outcome(client.call(Method::PUT, &path).json(&app)).await;
-    assert!(status == 409 && answer["message"].as_str().unwrap().contains("instance 1"), "{answer}");
     let named = json!({"appId": "another"});
     assert_eq!(outcome(client.call(Method::PATCH, "/instances/1").json(&named)).await.0, 400);
     assert_eq!(client.call(Method::DELETE, "/instances/1").send().await.unwrap().status(), 200);
+    // A visitor is at the vendor, and the app is remembered.
+    let state = parameter(&visitor.leaves(&link).await, "state").unwrap();
+    let asked = vendor.requests().len();
     assert_eq!(client.call(Method::DELETE, &path).send().await.unwrap().status(), 200);
+    let got = visitor.open(&callback(client, &format!("code=c&state={state}"))).await;
+    assert_eq!((got.status, vendor.requests().len()), (404, asked), "{}", got.page);
     assert_eq!(Visitor::new(client).open(link["url"].as_str().unwrap()).await.status, 404);
+    let links = client.call(Method::GET, "/elements/faulty/links");
+    assert_eq!(ok(links).await, json!([]));
+}
+
+#[tokio::test]
+async fn a_link_that_authenticates_again_ends_with_the_client_that_it_was_made_for() {
+    let (vendor, broker) = started().await;
+    let client = &broker.client;
+    ok(client.create("faulty", "first", "Theirs")).await;
+    let link = async || {
+        let body = json!({"instanceId": 1});
+        ok(client.call(Method::POST, "/elements/faulty/links").json(&body)).await
+    };
+    let (before, visitor) = (link().await, Visitor::new(client));
+    visitor.leaves(&before).await;
+    let other = json!({"configuration": {"oauth.api.key": "second", "oauth.api.secret": "s"}});
+    ok(client.call(Method::PATCH, "/instances/1").json(&other)).await;
+    assert_eq!(visitor.open(before["url"].as_str().unwrap()).await.status, 404, "the vendor would refuse it");
+    let left = visitor.leaves(&link().await).await;
+    assert_eq!(parameter(&left, "client_id").as_deref(), Some("second"));
+    let state = parameter(&left, "state").unwrap();
+    let got = visitor.open(&callback(client, &format!("code=c&state={state}"))).await;
+    assert_eq!((got.status, vendor.requests().len()), (200, 2), "{}", got.page);
 }
 
 #[tokio::test]

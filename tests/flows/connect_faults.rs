@@ -1,7 +1,8 @@
 //! The callback of hosted connect while stores fail, replies are lost, and the process dies at every operation.
 
 use lambda_http::{Body, Request};
-use tests::machine::Machine;
+use tests::client::API_KEY;
+use tests::machine::{Machine, create};
 use tests::suites::faulty::{Fault, Plan};
 use tests::told::Told;
 use url::Url;
@@ -14,23 +15,37 @@ use valetkey::link::{self, Link};
 use valetkey::user::{self, User};
 use valetkey::vault::Vault;
 
+use crate::revision_faults::{SECOND, access_token, found, rekey};
+
 const SECRETS: [(&str, &str); 2] =
     [("oauth.api.key", "planted-api-key"), ("oauth.api.secret", "planted-api-secret")];
 
-/// The operations of a callback: the session, the link, the number, the record, the secret, the commit, the
-/// result.
-const OPERATIONS: [&str; 7] = [
-    "registry update",
-    "registry update",
-    "registry next",
-    "registry insert",
-    "vault create",
-    "registry update",
-    "registry update",
-];
+/// Whose client a link's flows are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// The one that the link brings along.
+    Own,
+    /// An app's.
+    App,
+}
 
-/// The operation that puts the grant into the vault.
-const SECRET: usize = 5;
+const CLIENTS: [Client; 2] = [Client::Own, Client::App];
+
+impl Client {
+    /// The operations of a callback: the session, the link, the number, the record, the app, the secret, the
+    /// commit, the result.
+    fn operations(self) -> Vec<&'static str> {
+        let app = (self == Self::App).then_some("vault get");
+        let before = ["registry update", "registry update", "registry next", "registry insert"];
+        let after = ["vault create", "registry update", "registry update"];
+        before.into_iter().chain(app).chain(after).collect()
+    }
+
+    /// The operation that puts the grant into the vault.
+    fn secret(self) -> usize {
+        self.operations().iter().position(|operation| *operation == "vault create").unwrap() + 1
+    }
+}
 
 /// Longer than a creation is waited for.
 const UNFINISHED: i64 = 3_700;
@@ -43,8 +58,12 @@ pub(crate) struct Visit {
 }
 
 /// Keeps a link of the first user that works once.
-async fn linked(machine: &Machine) -> Link {
+async fn linked(machine: &Machine, client: Client) -> Link {
     let app = machine.sound();
+    let named = match client {
+        Client::Own => None,
+        Client::App => Some(registered(&app).await.unwrap().id),
+    };
     let user = User { id: 1, ..User::default() };
     user::add(&machine.registry, &user, &"planted-user".to_owned().into()).await.unwrap();
     let seal = &app.connect().unwrap().seal;
@@ -55,7 +74,12 @@ async fn linked(machine: &Machine) -> Link {
     configuration.insert(REDIRECT_URI.into(), Some(callback));
     let link = Link {
         client: Link::seal_client(seal, &id, SECRETS[0].1),
-        sealed: Link::seal_secrets(seal, &id, &secrets).unwrap(),
+        sealed: if named.is_some() {
+            None
+        } else {
+            Link::seal_secrets(app.connect().unwrap().secrets().unwrap(), &id, &secrets).unwrap()
+        },
+        app: named,
         id,
         user: 1,
         element: "faulty".into(),
@@ -82,8 +106,8 @@ async fn open(machine: &Machine, link: &Link) -> Result<Visit, u16> {
     Ok(Visit { link: link.clone(), cookie, state })
 }
 
-pub(crate) async fn visit(machine: &Machine) -> Visit {
-    open(machine, &linked(machine).await).await.unwrap()
+pub(crate) async fn visit(machine: &Machine, client: Client) -> Visit {
+    open(machine, &linked(machine, client).await).await.unwrap()
 }
 
 /// Comes back from the vendor with a code; gives the status.
@@ -94,32 +118,39 @@ pub(crate) async fn comes_back(app: &App, visit: &Visit) -> u16 {
     Router::new(oauth_callback::ROUTES).answer(app, request).await.status().as_u16()
 }
 
+/// Every operation of every callback.
+fn turns() -> impl Iterator<Item = (Client, usize)> {
+    CLIENTS.into_iter().flat_map(|client| (1..=client.operations().len()).map(move |turn| (client, turn)))
+}
+
 #[tokio::test]
-async fn a_callback_takes_seven_operations_and_one_exchange() {
-    let (machine, plan) = (Machine::new().await, Plan::everywhere(0, None));
-    let visit = visit(&machine).await;
-    assert_eq!(comes_back(&machine.planned(&plan), &visit).await, 200);
-    assert_eq!((plan.made(), machine.asked(), machine.visible().await), (OPERATIONS.to_vec(), (1, 0), 1));
+async fn a_callback_takes_seven_operations_and_one_exchange_and_one_more_for_an_app() {
+    for client in CLIENTS {
+        let (machine, plan) = (Machine::new().await, Plan::everywhere(0, None));
+        let visit = visit(&machine, client).await;
+        assert_eq!(comes_back(&machine.planned(&plan), &visit).await, 200);
+        assert_eq!((plan.made(), machine.asked(), machine.visible().await), (client.operations(), (1, 0), 1));
+    }
 }
 
 #[tokio::test]
 async fn a_visitors_grant_survives_a_death_at_any_operation_of_the_callback() {
-    for turn in 1..=OPERATIONS.len() {
+    for (client, turn) in turns() {
         for fault in [Fault::DeathBefore, Fault::DeathAfter] {
             let (told, _guard) = Told::listen();
             let (machine, plan) = (Machine::new().await, Plan::everywhere(turn, Some(fault)));
-            let visit = visit(&machine).await;
+            let visit = visit(&machine, client).await;
             plan.dies_in(comes_back(&machine.planned(&plan), &visit)).await;
-            let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
-            let context = format!("after {done} operations");
-            assert_eq!(machine.asked().0, usize::from(turn >= SECRET), "{context}");
+            let (done, secret) = (if fault == Fault::DeathAfter { turn } else { turn - 1 }, client.secret());
+            let context = format!("{client:?}, after {done} operations");
+            assert_eq!(machine.asked().0, usize::from(turn >= secret), "{context}");
             machine.pass(UNFINISHED);
             machine.sweep().await;
             // What the vault has is the owner's; what it has not is told.
-            assert_eq!(machine.visible().await, usize::from(done >= SECRET), "{context}");
-            assert_eq!(machine.asked(), (usize::from(turn >= SECRET), 0), "{context}: nothing is revoked");
+            assert_eq!(machine.visible().await, usize::from(done >= secret), "{context}");
+            assert_eq!(machine.asked(), (usize::from(turn >= secret), 0), "{context}: nothing is revoked");
             let lost = told.metrics().contains(&"GrantLost".to_owned());
-            assert_eq!(lost, (4..SECRET).contains(&done), "{context}: {:?}", told.metrics());
+            assert_eq!(lost, (4..secret).contains(&done), "{context}: {:?}", told.metrics());
             // Whoever died before the link was used has not used it up; nobody makes a second instance.
             let registry = &machine.registry;
             let link = link::find(registry, &visit.link.id).await.unwrap().unwrap();
@@ -130,12 +161,12 @@ async fn a_visitors_grant_survives_a_death_at_any_operation_of_the_callback() {
 
 #[tokio::test]
 async fn lost_replies_of_a_callback_change_nothing() {
-    for turn in 1..=OPERATIONS.len() {
+    for (client, turn) in turns() {
         let (machine, plan) = (Machine::new().await, Plan::everywhere(turn, Some(Fault::LosesReply)));
-        let visit = visit(&machine).await;
+        let visit = visit(&machine, client).await;
         let status = comes_back(&machine.planned(&plan), &visit).await;
         // A number that nobody knows of, a link or a record whose reply is lost: the vendor has not been asked.
-        let spent = ![2, 3, 4].contains(&turn);
+        let spent = !(2..client.secret()).contains(&turn);
         assert_eq!((status == 200, machine.asked().0 == 1), (spent, spent), "operation {turn}: {status}");
         assert_eq!(machine.visible().await, usize::from(spent), "operation {turn}");
         if !spent {
@@ -147,11 +178,11 @@ async fn lost_replies_of_a_callback_change_nothing() {
 
 #[tokio::test]
 async fn a_callback_that_a_store_fails_once_keeps_what_the_vendor_gave() {
-    for turn in 1..=OPERATIONS.len() {
+    for (client, turn) in turns() {
         let (machine, plan) = (Machine::new().await, Plan::everywhere(turn, Some(Fault::FailsOnce)));
-        let visit = visit(&machine).await;
+        let visit = visit(&machine, client).await;
         let status = comes_back(&machine.planned(&plan), &visit).await;
-        let spent = ![2, 3, 4].contains(&turn);
+        let spent = !(2..client.secret()).contains(&turn);
         assert_eq!(
             (status == 200, machine.visible().await == 1),
             (spent, spent),
@@ -174,8 +205,9 @@ async fn a_callback_that_a_store_fails_once_keeps_what_the_vendor_gave() {
 #[tokio::test]
 async fn a_grant_that_a_vault_does_not_take_is_not_revoked_since_it_may_be_there_after_all() {
     let (told, _guard) = Told::listen();
-    let (machine, plan) = (Machine::new().await, Plan::everywhere(SECRET, Some(Fault::Fails)));
-    let visit = visit(&machine).await;
+    let own = Client::Own;
+    let (machine, plan) = (Machine::new().await, Plan::everywhere(own.secret(), Some(Fault::Fails)));
+    let visit = visit(&machine, own).await;
     assert_eq!(comes_back(&machine.planned(&plan), &visit).await, 502);
     assert_eq!((machine.asked(), machine.visible().await), ((1, 0), 0));
     machine.pass(UNFINISHED);
@@ -189,13 +221,66 @@ async fn a_grant_that_a_vault_does_not_take_is_not_revoked_since_it_may_be_there
 
 #[tokio::test]
 async fn what_a_link_began_is_undone_when_its_owner_is_gone() {
-    let (machine, plan) = (Machine::new().await, Plan::everywhere(SECRET, Some(Fault::DeathAfter)));
-    let visit = visit(&machine).await;
+    let own = Client::Own;
+    let (machine, plan) = (Machine::new().await, Plan::everywhere(own.secret(), Some(Fault::DeathAfter)));
+    let visit = visit(&machine, own).await;
     plan.dies_in(comes_back(&machine.planned(&plan), &visit)).await;
     user::remove(&machine.registry, 1).await.unwrap();
     machine.pass(UNFINISHED);
     machine.sweep().await;
     assert_eq!((machine.asked(), machine.record().await.is_none()), ((1, 1), true), "it is revoked");
+}
+
+/// Opens a link that authenticates the first instance again.
+pub(crate) async fn visit_again(machine: &Machine) -> Visit {
+    let link = linked(machine, Client::Own).await;
+    let link = Link { id: link::id(1, machine.clock.now()), instance: Some(1), sealed: None, ..link };
+    let seal = machine.sound().connect().unwrap().seal.clone();
+    let mut link = Link { client: Link::seal_client(&seal, &link.id, API_KEY), ..link };
+    link.configuration.retain(|key, _| key == REDIRECT_URI);
+    link::add(&machine.registry, &link).await.unwrap();
+    open(machine, &link).await.unwrap()
+}
+
+/// The operations of a callback that authenticates an instance again, and the one that puts the grant into the
+/// vault.
+const REVIVAL: (usize, usize) = (8, 6);
+
+#[tokio::test]
+async fn a_death_at_any_operation_of_a_reviving_callback_loses_neither_grant() {
+    for turn in 1..=REVIVAL.0 {
+        for fault in [Fault::DeathBefore, Fault::DeathAfter] {
+            let (machine, plan) = (Machine::new().await, Plan::everywhere(turn, Some(fault)));
+            create(&machine.sound()).await.unwrap();
+            machine.vendor.answers("200 OK", "", SECOND);
+            machine.pass(1);
+            let (visit, app) = (visit_again(&machine).await, machine.planned(&plan));
+            plan.dies_in(comes_back(&app, &visit)).await;
+            let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
+            machine.pass(UNFINISHED);
+            let app = machine.sound();
+            let after = rekey(&app, &found(&machine).await).await.unwrap();
+            let expected = if done >= REVIVAL.1 { "second" } else { "access" };
+            assert_eq!(access_token(&app, &after).await, expected, "after {done} operations");
+            assert_eq!((after.valid, machine.visible().await), (true, 1), "after {done} operations");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_app_that_was_read_is_remembered_for_five_minutes() {
+    let (machine, plan) = (Machine::new().await, Plan::everywhere(0, None));
+    let app = machine.planned(&plan);
+    let link = linked(&machine, Client::App).await;
+    let reusable = Link { id: link::id(1, machine.clock.now()), reusable: true, ..link };
+    link::add(&machine.registry, &reusable).await.unwrap();
+    for (seconds, read) in [(0, 1), (299, 1), (1, 2)] {
+        machine.pass(seconds);
+        let visit = open(&machine, &reusable).await.unwrap();
+        assert_eq!(comes_back(&app, &visit).await, 200);
+        let reads = plan.made().into_iter().filter(|operation| *operation == "vault get").count();
+        assert_eq!(reads, read, "after {seconds} more seconds");
+    }
 }
 
 /// Registers an app.

@@ -3,13 +3,13 @@
 use tests::machine::{Machine, create};
 use tests::suites::faulty::Plan;
 use valetkey::clock::Stopwatch;
-use valetkey::instance::{self, Instance};
 use valetkey::redeem::Proof;
 use valetkey::removal;
 use valetkey::renewal::{self, Ask};
 use valetkey::revision::{Revision, revise};
 
-use crate::connect_faults::{comes_back, registered, visit};
+use crate::connect_faults::{Client, comes_back, registered, visit, visit_again};
+use crate::revision_faults::found;
 
 const TABLE: &str = include_str!("../../shared/crashes.md");
 
@@ -27,19 +27,21 @@ fn told(section: &str) -> Vec<&'static str> {
     operations.filter(|operation| *operation != "the vendor").collect()
 }
 
-async fn found(machine: &Machine) -> Instance {
-    instance::find(&machine.registry, 1, 1).await.unwrap().unwrap()
-}
-
 #[tokio::test]
 async fn the_tables_operations_are_those_that_are_made() {
     let machine = Machine::new().await;
     let sound = || Plan::everywhere(0, None);
 
     let (hosted, plan) = (Machine::new().await, sound());
-    let visit = visit(&hosted).await;
+    let visit = visit(&hosted, Client::Own).await;
     assert_eq!(comes_back(&hosted.planned(&plan), &visit).await, 200);
     assert_eq!(plan.made(), told("A visitor's callback"));
+
+    let (hosted, plan) = (Machine::new().await, sound());
+    create(&hosted.sound()).await.unwrap();
+    let visit = visit_again(&hosted).await;
+    assert_eq!(comes_back(&hosted.planned(&plan), &visit).await, 200);
+    assert_eq!(plan.made(), told("A visitor's callback that authenticates an instance again"));
 
     let plan = sound();
     registered(&machine.planned(&plan)).await.unwrap();

@@ -19,7 +19,7 @@ use valetkey::credentials::Credentials;
 use valetkey::keys::fingerprint;
 use valetkey::oauth::answer::{self, Raw};
 use valetkey::oauth::endpoint;
-use valetkey::registry::{Change, EXPIRES, Key, Registry};
+use valetkey::registry::{Change, Key, Registry};
 
 /// The functions, and what runs them.
 static INSIDE: LazyLock<(Runtime, Inside)> =
@@ -171,7 +171,7 @@ static SESSION: LazyLock<(String, String)> = LazyLock::new(|| {
         let (state, cookie) = session("s").await;
         // It outlives a long run.
         let key = Key::new(format!("session#{}", fingerprint(&state)), "session");
-        inside.registry().update(&key, Change::default().set(EXPIRES, i64::MAX)).await.unwrap();
+        inside.registry().update(&key, Change::default().set("until", i64::MAX)).await.unwrap();
         (state, cookie)
     })
 });

@@ -16,7 +16,7 @@ use valetkey::removal;
 use valetkey::renewal::{self, Ask};
 use valetkey::revision::{Revision, revise};
 
-const SECOND: &str =
+pub(crate) const SECOND: &str =
     r#"{"access_token":"second","refresh_token":"refresh2","token_type":"bearer","expires_in":60}"#;
 
 /// The writes of a new consent: the lease, the secret, the commit.
@@ -31,17 +31,17 @@ async fn consent_again(app: &App, instance: &Instance) -> Result<Instance, Error
 }
 
 /// Changes a secret of the configuration, which goes through the lease as well.
-async fn rekey(app: &App, instance: &Instance) -> Result<Instance, Error> {
+pub(crate) async fn rekey(app: &App, instance: &Instance) -> Result<Instance, Error> {
     let configuration = Some(BTreeMap::from([("oauth.api.key".to_owned(), Some("another".to_owned()))]));
     let revision = Revision { configuration, name: Some("Rekeyed".into()), ..Revision::default() };
     revise(app, instance.clone(), &revision, Stopwatch::start()).await
 }
 
-async fn found(machine: &Machine) -> Instance {
+pub(crate) async fn found(machine: &Machine) -> Instance {
     instance::find(&machine.registry, 1, 1).await.unwrap().unwrap()
 }
 
-async fn access_token(app: &App, instance: &Instance) -> String {
+pub(crate) async fn access_token(app: &App, instance: &Instance) -> String {
     app.grant(instance).await.unwrap().unwrap().tokens.access_token.expose_secret().to_owned()
 }
 

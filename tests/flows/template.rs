@@ -8,7 +8,7 @@ use valetkey::http::Route;
 use valetkey::registry::{AGENDA, DUE};
 
 fn paths<S>(routes: &[Route<S>]) -> BTreeSet<String> {
-    routes.iter().map(|route| format!("{}{}", route.base, route.path)).collect()
+    routes.iter().map(Route::whole_path).collect()
 }
 
 /// The function that takes what goes to no other.

@@ -11,12 +11,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use url::Url;
 use valetkey::element::{
     ClientAuthentication, Element, Encoding, Endpoint, OAuth2, RevokeMethod, RevokedBy, Rotation,
 };
 use valetkey::keys;
 
-use crate::client::{API_KEY, API_SECRET, CALLBACK};
+use crate::client::{API_KEY, API_SECRET, parameter};
 
 /// What every placeholder stands for in the vendor's URLs.
 pub const TENANT: &str = "acme";
@@ -32,8 +33,8 @@ pub struct Conforming {
 
 struct Vendor {
     oauth2: OAuth2,
-    /// The code challenge of the last redirect URL.
-    challenge: Mutex<Option<String>>,
+    /// The last redirect URL.
+    asked: Mutex<Option<Url>>,
     /// What it granted, refreshed, revoked and refused, in order.
     seen: Mutex<Vec<String>>,
     /// What every request is refused with.
@@ -47,7 +48,7 @@ impl Conforming {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Vendor {
             oauth2: element.oauth2.clone().unwrap(),
-            challenge: Mutex::default(),
+            asked: Mutex::default(),
             seen: Mutex::default(),
             refusal: Mutex::default(),
         });
@@ -68,9 +69,9 @@ impl Conforming {
         element
     }
 
-    /// Tells the vendor the challenge that the browser brought.
-    pub fn challenged(&self, challenge: Option<String>) {
-        *self.state.challenge.lock().unwrap() = challenge;
+    /// Tells the vendor the redirect URL that the browser was sent to.
+    pub fn is_asked(&self, url: Url) {
+        *self.state.asked.lock().unwrap() = Some(url);
     }
 
     /// Makes the vendor refuse everything with this status and body, or nothing any more.
@@ -163,10 +164,12 @@ impl Vendor {
 
     fn exchanges(&self, parameters: &mut BTreeMap<String, String>) -> Result<&'static str, String> {
         expect("the code", &parameters.remove("code").as_deref(), &Some(CODE))?;
-        expect("the redirect URI", &parameters.remove("redirect_uri").as_deref(), &Some(CALLBACK))?;
+        let asked = self.asked.lock().unwrap();
+        let asked = |name| asked.as_ref().and_then(|url| parameter(url, name));
+        expect("the redirect URI", &parameters.remove("redirect_uri"), &asked("redirect_uri"))?;
         let verifier = parameters.remove("code_verifier");
         let proven = verifier.as_deref().map(keys::code_challenge);
-        expect("the challenge", &proven, &*self.challenge.lock().unwrap())?;
+        expect("the challenge", &proven, &asked("code_challenge"))?;
         Ok("exchanged")
     }
 

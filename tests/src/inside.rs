@@ -42,7 +42,8 @@ impl Inside {
         let seal = Seal::new(&Key::derive(b"master", "vault"));
         let registry = SqliteRegistry::new(database.clone());
         let address = Some("http://127.0.0.1:9".to_owned());
-        let connect = Connect::new(b"master", address, vec![RETURN_URL.to_owned()], Look::default());
+        let connect = Connect::new(b"master", address, vec![RETURN_URL.to_owned()], Look::default())
+            .with_secrets(Seal::new(&Key::derive(b"master", "link")));
         let broker = Broker::new(App {
             catalogue: Arc::new(catalogue),
             clock: Clock::System,

@@ -83,7 +83,10 @@ impl Machine {
             token_keys: TokenKeys::new(Key::derive(b"master", "element-token")),
             pkce_key: Key::derive(b"master", "pkce"),
             first_user: None,
-            connect: Some(Connect::new(b"master", Some(ADDRESS.to_owned()), Vec::new(), Look::default())),
+            connect: Some(
+                Connect::new(b"master", Some(ADDRESS.to_owned()), Vec::new(), Look::default())
+                    .with_secrets(Seal::new(&Key::derive(b"master", "link"))),
+            ),
             sender: Sender::new(Limits::default()).unwrap(),
         }
     }

@@ -35,6 +35,24 @@ impl Got {
         parameter(self.location.as_ref()?, name)
     }
 
+    /// Checks what every answer promises that a browser gets, unless it is the gateway's own.
+    fn is_locked_down(&self) {
+        if !self.headers.contains_key("elements-request-id") {
+            assert_eq!(self.status, 502, "the gateway's own answer: {self:?}");
+            return;
+        }
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("referrer-policy", "no-referrer"),
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "default-src 'none'; "),
+        ] {
+            let told = self.headers.get(name).map_or("", |told| told.to_str().unwrap());
+            assert!(told.starts_with(value), "{name}: {self:?}");
+        }
+        assert!(!self.page.contains("<script"), "{self:?}");
+    }
+
     /// Tells the page's headline.
     pub fn headline(&self) -> &str {
         let (_, rest) = self.page.split_once("<h1>").unwrap_or_default();
@@ -68,6 +86,7 @@ impl Visitor {
         let cookies = self.cookies();
         let request = if cookies.is_empty() { request } else { request.header("cookie", cookies) };
         let got = got(request.send().await.unwrap()).await;
+        got.is_locked_down();
         for line in got.headers.get_all("set-cookie") {
             let (name, value) = line.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
             self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());

@@ -4,13 +4,12 @@
 use lambda_http::http::header::SET_COOKIE;
 use lambda_http::{Body, Response};
 use valetkey::client;
-use valetkey::configuration::Given;
+use valetkey::configuration::{CLIENT_ID, Given, REDIRECT_URI, text};
 use valetkey::connect::{self, redirect, with_parameters};
 use valetkey::element::{Element, OAuth2};
 use valetkey::error::Error;
 use valetkey::http::Call;
-use valetkey::instance;
-use valetkey::keys;
+use valetkey::instance::{self, Instance};
 use valetkey::link::{self, Link};
 use valetkey::oauth::authorize::{self, Challenge, Request};
 use valetkey::oauth::endpoint;
@@ -30,6 +29,13 @@ enum Stop {
     Failed(Error),
 }
 
+/// What a visitor has done to come here.
+struct Visit {
+    filled: Vec<(String, String)>,
+    /// Whether they chose to.
+    meant: bool,
+}
+
 impl<E: Into<Error>> From<E> for Stop {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
@@ -37,7 +43,7 @@ impl<E: Into<Error>> From<E> for Stop {
 }
 
 pub(crate) async fn open(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    answer(app, call, &[], is_meant(call)).await
+    answer(app, call, &Visit { filled: Vec::new(), meant: is_meant(call) }).await
 }
 
 /// A form of another site's is none of ours, and is asked again.
@@ -45,7 +51,7 @@ pub(crate) async fn filled_in(app: &App, call: &Call) -> Result<Response<Body>, 
     let from = fetched(call, "sec-fetch-site");
     let ours = matches!(from, None | Some("same-origin" | "none"));
     let filled = if ours { call.form() } else { Vec::new() };
-    answer(app, call, &filled, ours).await
+    answer(app, call, &Visit { filled, meant: ours }).await
 }
 
 /// Tells whether a visitor has chosen to come here. A site may send its visitors here unasked, so that their
@@ -60,50 +66,36 @@ fn fetched<'a>(call: &'a Call, header: &str) -> Option<&'a str> {
     call.headers.get(header)?.to_str().ok()
 }
 
-async fn answer(
-    app: &App,
-    call: &Call,
-    filled: &[(String, String)],
-    meant: bool,
-) -> Result<Response<Body>, Error> {
-    let look = &app.connect.look;
-    match go(app, call, filled, meant).await {
+async fn answer(app: &App, call: &Call, visit: &Visit) -> Result<Response<Body>, Error> {
+    match go(app, call, visit).await {
         Ok(response) => Ok(response),
-        Err(Stop::Notice(notice)) => Ok(look.show(&notice)),
+        Err(Stop::Notice(notice)) => Ok(app.connect.look.show(&notice)),
         Err(Stop::Back(url, error, description, state)) => {
             let mut parameters = vec![("error", error), ("error_description", description)];
             parameters.extend(state.as_deref().map(|state| ("state", state)));
             Ok(redirect(&with_parameters(&url, &parameters)))
         }
-        Err(Stop::Failed(cause)) => {
-            tracing::error!(?cause, "a link could not be followed");
-            Ok(look.show(&Notice::OurFault { number: &call.number }))
-        }
+        Err(Stop::Failed(cause)) => Err(cause),
     }
 }
 
-async fn go(
-    app: &App,
-    call: &Call,
-    filled: &[(String, String)],
-    meant: bool,
-) -> Result<Response<Body>, Stop> {
+async fn go(app: &App, call: &Call, visit: &Visit) -> Result<Response<Body>, Stop> {
     let mut link = usable(app, call.parameter("link")).await?;
     // A deployment may have lost the element meanwhile.
     let element = app.catalogue.find(&link.element).ok_or(Stop::Notice(Notice::NoLink))?;
     let oauth2 = element.oauth2()?;
     let mut known = known(app, &link).await?;
     let fields = form::fields(element, &known);
-    if fields.is_empty() && !meant {
+    if fields.is_empty() && !visit.meant {
         return Ok(form::page(&app.connect.look, element, &[], &[], &[]));
     }
     if !fields.is_empty() {
-        match form::read(element, &fields, filled) {
+        match form::read(element, &fields, &visit.filled) {
             Ok(values) => {
                 known.extend(values.clone());
                 link.configuration.extend(values);
             }
-            Err(wrong) => return Ok(form::page(&app.connect.look, element, &fields, filled, &wrong)),
+            Err(wrong) => return Ok(form::page(&app.connect.look, element, &fields, &visit.filled, &wrong)),
         }
     }
     depart(app, call, element, oauth2, link, &known).await
@@ -138,8 +130,8 @@ async fn known(app: &App, link: &Link) -> Result<Given, Stop> {
         Some(id) => {
             let instance = instance::find(&*app.registry, link.user, id).await?;
             let instance = instance.ok_or(Stop::Notice(Notice::NoLink))?;
-            if link.app.is_some() && link.app != instance.app {
-                // It has got a client of its own since; the vendor would refuse its code.
+            if has_another_client(app, link, &instance)? {
+                // The vendor would refuse its code.
                 return Err(Stop::Notice(Notice::NoLink));
             }
             instance.configuration
@@ -150,15 +142,34 @@ async fn known(app: &App, link: &Link) -> Result<Given, Stop> {
     Ok(known)
 }
 
+/// Tells whether an instance that is to be authenticated again has another client than when its link was made.
+fn has_another_client(app: &App, link: &Link, instance: &Instance) -> Result<bool, Stop> {
+    if link.configuration.contains_key(CLIENT_ID) {
+        // The link brings a client along.
+        return Ok(false);
+    }
+    Ok(match &link.app {
+        Some(_) => link.app != instance.app,
+        None => !instance.has_client(&link_client(app, link)?),
+    })
+}
+
 /// Gives the client's id: that of the link, or of its app as it now is.
 async fn client_id(app: &App, element: &Element, link: &Link) -> Result<String, Stop> {
-    let seal = &app.connect.seal;
-    let Some(id) = &link.app else { return Ok(link.client_id(seal)?) };
+    let Some(id) = &link.app else { return link_client(app, link) };
     match client::find(&*app.registry, link.user, element, id).await {
-        Ok(registered) => Ok(registered.client_id(seal)?),
+        Ok(registered) => Ok(registered.client_id(&app.connect.seal)?),
         Err(Error::NotFound(_)) => Err(Stop::Notice(Notice::NoLink)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Opens the client's id of a link. Another key of hosted connect ends the links that were made before.
+fn link_client(app: &App, link: &Link) -> Result<String, Stop> {
+    link.client_id(&app.connect.seal).map_err(|cause| {
+        tracing::warn!(?cause, user = link.user, "a link was made with another key");
+        Stop::Notice(Notice::NoLink)
+    })
 }
 
 /// Begins a session for the browser and sends it to the vendor.
@@ -174,25 +185,16 @@ async fn depart(
     let mode = oauth2.authorize.response_mode;
     let shown = call.cookie(connect::cookie_name(mode)).filter(|id| session::is_browser(id));
     let browser = shown.map_or_else(session::new_browser, str::to_owned);
-    let session = Session {
-        browser: keys::fingerprint(&browser),
-        callback: connect::callback(oauth2, &element.identity.key),
-        issuer: oauth2.authorize.issuer.clone(),
-        // Its secrets stay with the link.
-        link: Link { sealed: None, ..link },
-        expires: app.clock.now() + session::LIVES,
-        taken_at: None,
-        result: None,
-    };
-    let client_id = client_id(app, element, &session.link).await?;
+    let client_id = client_id(app, element, &link).await?;
+    let callback = connect::callback(oauth2, &element.identity.key);
+    // Its secrets stay with the link.
+    let link = Link { sealed: None, ..link };
+    let session = Session::new(app.clock.now(), &browser, callback, oauth2.authorize.issuer.clone(), link);
     let state = session::begin(&*app.registry, &session).await?;
     let link = &session.link;
     let request = Request {
         client_id: &client_id,
-        redirect_uri: valetkey::configuration::text(
-            &link.configuration,
-            valetkey::configuration::REDIRECT_URI,
-        ),
+        redirect_uri: text(&link.configuration, REDIRECT_URI),
         state: &state,
         scope: link.scope.as_deref(),
         pkce: Challenge::Verifier(app.connect.code_verifier(&state)),

@@ -13,6 +13,7 @@ use valetkey::clock::Clock;
 use valetkey::connect::Connect;
 use valetkey::http::Route;
 use valetkey::page;
+use valetkey::page::Look;
 use valetkey::registry::Registry;
 
 /// What this function is given.
@@ -28,5 +29,13 @@ pub struct App {
 }
 
 /// The routes that this function answers.
-pub const ROUTES: &[Route<App>] =
-    &[page!(GET "/connect/{link}", hop::open), page!(POST "/connect/{link}", hop::filled_in)];
+pub const ROUTES: &[Route<App>] = &[
+    page!(look; GET "/connect/{link}", hop::open),
+    page!(look; POST "/connect/{link}", hop::filled_in),
+    // A link that was cut off.
+    page!(look; GET "/connect", hop::open),
+];
+
+fn look(app: &App) -> Look {
+    app.connect.look.clone()
+}

@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use lambda_http::http::Method;
 use lambda_http::{Body, Response};
 use valetkey::catalogue::Catalogue;
 use valetkey::element::Element;
 use valetkey::error::Error;
-use valetkey::http::{self, BASE, Call, NEXT_PAGE, RETURNED_COUNT, Route, TOTAL_COUNT};
+use valetkey::http::{self, Call, NEXT_PAGE, RETURNED_COUNT, Route, TOTAL_COUNT};
+use valetkey::route;
 use valetkey::wire::{CatalogueElement, ElementMetadata, SettingBody};
 
 /// What this function is given: the elements of this deployment.
@@ -17,36 +17,11 @@ pub type App = Arc<Catalogue>;
 
 /// The routes that this function answers.
 pub const ROUTES: &[Route<App>] = &[
-    Route {
-        method: Method::GET,
-        base: BASE,
-        path: "/elements",
-        handle: |app, call| Box::pin(async move { list(app, call) }),
-    },
-    Route {
-        method: Method::GET,
-        base: BASE,
-        path: "/elements/keys",
-        handle: |app, _| Box::pin(async move { keys(app) }),
-    },
-    Route {
-        method: Method::GET,
-        base: BASE,
-        path: "/elements/{keyOrId}/configuration",
-        handle: |app, call| Box::pin(async move { configuration(app, call) }),
-    },
-    Route {
-        method: Method::GET,
-        base: BASE,
-        path: "/elements/{keyOrId}/metadata",
-        handle: |app, call| Box::pin(async move { metadata(app, call) }),
-    },
-    Route {
-        method: Method::GET,
-        base: BASE,
-        path: "/elements/{keyOrId}",
-        handle: |app, call| Box::pin(async move { one(app, call) }),
-    },
+    route!(pure GET "/elements", list),
+    route!(pure GET "/elements/keys", keys),
+    route!(pure GET "/elements/{keyOrId}/configuration", configuration),
+    route!(pure GET "/elements/{keyOrId}/metadata", metadata),
+    route!(pure GET "/elements/{keyOrId}", one),
 ];
 
 fn list(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {
@@ -74,7 +49,7 @@ fn list(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {
     Ok(response)
 }
 
-fn keys(catalogue: &App) -> Result<Response<Body>, Error> {
+fn keys(catalogue: &App, _: &Call) -> Result<Response<Body>, Error> {
     let keys: Vec<_> = catalogue.elements().into_iter().map(|element| &element.identity.key).collect();
     http::json(&keys)
 }

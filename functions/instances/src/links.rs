@@ -14,6 +14,7 @@ use valetkey::error::{Error, StoreError};
 use valetkey::http::{self, Call};
 use valetkey::instance::{self, Instance};
 use valetkey::link::{self, Link};
+use valetkey::session::{self, Ended};
 use valetkey::user::User;
 use valetkey::wire::LinkBody;
 
@@ -41,7 +42,7 @@ pub(crate) async fn create(app: &App, call: &Call) -> Result<Response<Body>, Err
     let (id, until) = (link::id(user.id, now), now + expires_in(&sent)?);
     let link = Link {
         client: Link::seal_client(seal, &id, &client.id),
-        sealed: Link::seal_secrets(seal, &id, &split.secrets)?,
+        sealed: Link::seal_secrets(app.connect()?.secrets()?, &id, &split.secrets)?,
         id,
         user: user.id,
         element: element.identity.key.clone(),
@@ -76,17 +77,27 @@ pub(crate) async fn list(app: &App, call: &Call) -> Result<Response<Body>, Error
 
 pub(crate) async fn show(app: &App, call: &Call) -> Result<Response<Body>, Error> {
     let link = named(app, call).await?;
-    let made = if link.is_used() {
-        instance::made_with(&*app.registry, link.user, "link", &link.id).await?
-    } else {
-        None
-    };
+    let made = made_by(app, &link).await?;
     http::json(&LinkBody::new(&link, url(app, call, &link)?, app.clock.now(), made))
 }
 
 pub(crate) async fn delete(app: &App, call: &Call) -> Result<Response<Body>, Error> {
     link::remove(&*app.registry, &named(app, call).await?).await?;
     Ok(http::empty())
+}
+
+/// Finds the instance that came of a link.
+async fn made_by(app: &App, link: &Link) -> Result<Option<u64>, StoreError> {
+    let registry = &*app.registry;
+    let Some(session) = &link.taken_by else { return Ok(None) };
+    let made = match session::ended(registry, session, app.clock.now()).await? {
+        Some(Ended::Connected(id)) => Some(id),
+        // Whoever was at it has died; the sweep may have completed it.
+        Some(Ended::Unknown) => instance::made_with(registry, link.user, "link", &link.id).await?,
+        _ => None,
+    };
+    let Some(id) = made else { return Ok(None) };
+    Ok(instance::find(registry, link.user, id).await?.map(|instance| instance.id))
 }
 
 fn url(app: &App, call: &Call, link: &Link) -> Result<String, Error> {

@@ -23,20 +23,11 @@ const WAIT: Duration = Duration::from_secs(24);
 const LOOK: (u64, u64) = (150, 350);
 
 pub(crate) async fn by_redirect(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    answer(app, call, ResponseMode::Query).await
+    arrive(app, call, ResponseMode::Query).await
 }
 
 pub(crate) async fn by_form(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    answer(app, call, ResponseMode::FormPost).await
-}
-
-async fn answer(app: &App, call: &Call, mode: ResponseMode) -> Result<Response<Body>, Error> {
-    let look = &app.connect()?.look;
-    let outcome = arrive(app, call, mode).await;
-    Ok(outcome.unwrap_or_else(|cause| {
-        tracing::error!(?cause, "a callback failed");
-        look.show(&Notice::OurFault { number: &call.number })
-    }))
+    arrive(app, call, ResponseMode::FormPost).await
 }
 
 async fn arrive(app: &App, call: &Call, mode: ResponseMode) -> Result<Response<Body>, Error> {
@@ -58,7 +49,7 @@ async fn arrive(app: &App, call: &Call, mode: ResponseMode) -> Result<Response<B
             telemetry::astray("another browser's flow");
             Ok(look.show(&Notice::OtherBrowser))
         }
-        Taken::Late(session) => Ok(ending::late(app, &session.link)),
+        Taken::Late(session) => ending::late(app, &session.link),
         Taken::Before(name, session) => match awaited(app, call, &name).await {
             Ok(Some(ended)) => ending::show(app, &session.link, &ended),
             Ok(None) => Ok(look.show(&Notice::UnderWay)),
@@ -69,7 +60,7 @@ async fn arrive(app: &App, call: &Call, mode: ResponseMode) -> Result<Response<B
         },
         Taken::Ours(name, session) => {
             let ended = flow::finish(app, call, &name, &session.link, state, &returned).await;
-            if let Err(cause) = session::end(&*app.registry, &name, &ended).await {
+            if let Err(cause) = session::end(&*app.registry, &name, &session, &ended).await {
                 tracing::warn!(?cause, "how a flow ended was not written down");
             }
             telemetry::ended(&session.link, &ended);

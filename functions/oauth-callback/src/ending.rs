@@ -51,13 +51,12 @@ fn errors<'a>(error: &'a str, description: &'a str) -> Vec<(&'static str, &'a st
 }
 
 /// Tells that a browser came back too late: nothing was done with what it brought.
-pub(crate) fn late(app: &App, link: &Link) -> Response<Body> {
+pub(crate) fn late(app: &App, link: &Link) -> Result<Response<Body>, Error> {
     if let Some(url) = &link.return_url {
         let words = "Too much time passed between leaving for the vendor and coming back".to_owned();
         let late = Ended::Failed { error: "session_expired".into(), description: words, said: None };
-        return back(url, link, &late);
+        return Ok(back(url, link, &late));
     }
     let again = format!("/connect/{}", link.id);
-    let look = app.connect().map(|connect| connect.look.clone()).unwrap_or_default();
-    look.show(&Notice::TookTooLong { again: &again })
+    Ok(app.connect()?.look.show(&Notice::TookTooLong { again: &again }))
 }

@@ -91,7 +91,7 @@ async fn give_back(app: &App, link: &Link, name: &str) {
 async fn make(app: &App, call: &Call, link: &Link, proof: Proof, returned: &Returned) -> Result<u64, Error> {
     let element = app.catalogue.element(&link.element)?;
     let mut configuration = link.configuration.clone();
-    let secrets = link.secrets(&app.connect()?.seal)?;
+    let secrets = link.secrets(app.connect()?.secrets()?)?;
     configuration
         .extend(secrets.iter().map(|(key, secret)| (key.clone(), Some(secret.expose_secret().into()))));
     if let Some(parameter) = element.oauth2()?.callback.keys().find(|name| !returned.has_once(name)) {

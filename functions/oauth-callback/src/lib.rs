@@ -16,11 +16,16 @@ mod returned;
 use valetkey::app::App;
 use valetkey::http::Route;
 use valetkey::page;
+use valetkey::page::Look;
 
 /// The routes that this function answers.
 pub const ROUTES: &[Route<App>] = &[
-    page!(GET "/oauth/callback/{elementKey}", arrive::by_redirect),
-    page!(POST "/oauth/callback/{elementKey}", arrive::by_form),
-    page!(GET "/oauth/callback", arrive::by_redirect),
-    page!(POST "/oauth/callback", arrive::by_form),
+    page!(look; GET "/oauth/callback/{elementKey}", arrive::by_redirect),
+    page!(look; POST "/oauth/callback/{elementKey}", arrive::by_form),
+    page!(look; GET "/oauth/callback", arrive::by_redirect),
+    page!(look; POST "/oauth/callback", arrive::by_form),
 ];
+
+fn look(app: &App) -> Look {
+    app.connect().map(|connect| connect.look.clone()).unwrap_or_default()
+}

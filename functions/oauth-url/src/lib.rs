@@ -5,15 +5,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lambda_http::http::Method;
 use lambda_http::{Body, Response};
 use valetkey::catalogue::Catalogue;
 use valetkey::clean;
 use valetkey::error::Error;
-use valetkey::http::{self, BASE, Call, Route};
+use valetkey::http::{self, Call, Route};
 use valetkey::keys::{self, Key};
 use valetkey::oauth::authorize::{self, Challenge, Request};
 use valetkey::oauth::endpoint;
+use valetkey::route;
 use valetkey::wire::OAuthUrl;
 
 /// What this function is given.
@@ -26,18 +26,8 @@ pub struct App {
 
 /// The routes that this function answers.
 pub const ROUTES: &[Route<App>] = &[
-    Route {
-        method: Method::GET,
-        base: BASE,
-        path: "/elements/{keyOrId}/oauth/url",
-        handle: |app, call| Box::pin(async move { get(app, call) }),
-    },
-    Route {
-        method: Method::POST,
-        base: BASE,
-        path: "/elements/{keyOrId}/oauth/url",
-        handle: |app, call| Box::pin(async move { post(app, call) }),
-    },
+    route!(pure GET "/elements/{keyOrId}/oauth/url", get),
+    route!(pure POST "/elements/{keyOrId}/oauth/url", post),
 ];
 
 fn get(app: &App, call: &Call) -> Result<Response<Body>, Error> {

@@ -11,6 +11,7 @@ use valetkey::keys::{Key, TokenKeys};
 use valetkey::oauth::send::{Limits, Sender};
 use valetkey::random;
 use valetkey::registry::Registry;
+use valetkey::seal::Seal;
 use valetkey::user::FirstUser;
 
 use crate::config::{self, Config, required};
@@ -19,35 +20,44 @@ use crate::{Clients, DynamoRegistry, SecretsManagerVault, StartError, failure};
 /// Builds what handlers of the API are given, for a function that lets users in. The calls for the deployment's
 /// secrets also open the connections that the first request will use.
 pub async fn app() -> Result<App, StartError> {
-    letting_in(&Clients::from_environment().await?).await
+    Ok(letting_in(&Clients::from_environment().await?).await?.0)
 }
 
 /// Builds the same for a function that also makes links and apps.
 pub async fn app_with_links() -> Result<App, StartError> {
     let clients = Clients::from_environment().await?;
-    let (app, key) = tokio::try_join!(letting_in(&clients), secret(&clients, config::CONNECT_KEY_SECRET))?;
-    Ok(App { connect: Some(Config::connect(&key)?), ..app })
+    let ((app, masters), key) =
+        tokio::try_join!(letting_in(&clients), secret(&clients, config::CONNECT_KEY_SECRET))?;
+    Ok(App { connect: Some(connect(&key, &masters)?), ..app })
 }
 
-async fn letting_in(clients: &Clients) -> Result<App, StartError> {
-    let (token_key, user_secret, organization_secret) = tokio::try_join!(
+/// Builds what lets users in, and gives the master secrets that the keys of element tokens are made of.
+async fn letting_in(clients: &Clients) -> Result<(App, SecretString), StartError> {
+    let (masters, user_secret, organization_secret) = tokio::try_join!(
         secret(clients, config::TOKEN_KEY_SECRET),
         secret(clients, config::USER_SECRET),
         secret(clients, config::ORGANIZATION_SECRET),
     )?;
     let first_user = Some(FirstUser { user_secret, organization_secret });
-    Ok(App { token_keys: token_keys(&token_key)?, first_user, ..bare(clients)? })
+    Ok((App { token_keys: token_keys(&masters)?, first_user, ..bare(clients)? }, masters))
 }
 
 /// Builds what the vendors' callback is given: nobody logs in there, and instances are made.
 pub async fn receiver() -> Result<App, StartError> {
     let clients = Clients::from_environment().await?;
-    let (token_key, connect_key) = tokio::try_join!(
+    let (masters, key) = tokio::try_join!(
         secret(&clients, config::TOKEN_KEY_SECRET),
         secret(&clients, config::CONNECT_KEY_SECRET),
     )?;
-    let connect = Some(Config::connect(&connect_key)?);
-    Ok(App { token_keys: token_keys(&token_key)?, connect, ..bare(&clients)? })
+    let connect = Some(connect(&key, &masters)?);
+    Ok(App { token_keys: token_keys(&masters)?, connect, ..bare(&clients)? })
+}
+
+/// Puts hosted connect together for the functions that make links and take what came of them: what opens the
+/// secrets of links is made of what the function that anybody may call is not given.
+fn connect(key: &SecretString, masters: &SecretString) -> Result<Connect, StartError> {
+    let secrets = Seal::of(&Key::derive_all(masters.expose_secret(), "link"));
+    Ok(Config::connect(key)?.with_secrets(secrets.ok_or(StartError::Malformed(config::TOKEN_KEY_SECRET))?))
 }
 
 /// Builds what the function is given whose links visitors open: no vault, and none of the users' secrets.

@@ -29,6 +29,7 @@ use valetkey::keys::{Key, TokenKeys};
 use valetkey::oauth::send::{Limits, Sender};
 use valetkey::page::Look;
 use valetkey::registry::{Item, Key as ItemKey, Registry, Written};
+use valetkey::seal::Seal;
 use valetkey::tls::BuildError;
 use valetkey::vault::Vault;
 
@@ -93,7 +94,6 @@ pub async fn run(options: Options) -> Result<(), StartError> {
     let base = format!("http://{}", listener.local_addr()?);
     let registry = SqliteRegistry::new(database.clone());
     registry.remove_expired(Clock::System.now()).await?;
-    keep_apart(&registry, &options).await?;
     let derive = |purpose| Key::derive(master.expose_secret().as_bytes(), purpose);
     let vault: Arc<dyn Vault> = Arc::new(SqliteVault::new(database, seal));
     let app = App {
@@ -111,6 +111,7 @@ pub async fn run(options: Options) -> Result<(), StartError> {
     };
     let sandbox = if options.live { None } else { Some(sandbox(&folder, &options)?) };
     let signals = server::Signals::catch()?;
+    keep_apart(&registry, &options).await?;
     // Last: nobody would see the secrets of a start that fails after this.
     let first = folder.first_user(&registry).await?;
     let mut out = io::stdout();
@@ -129,6 +130,7 @@ fn connect(options: &Options, base: &str, master: &SecretString) -> Connect {
     let look = Look { title: options.page_title.clone(), accent: options.page_accent };
     let address = options.public_url.clone().unwrap_or_else(|| base.to_owned());
     Connect::new(key.bytes(), Some(address), options.return_urls.clone(), look)
+        .with_secrets(Seal::new(&Key::derive(key.bytes(), "link")))
 }
 
 /// Keeps the sandbox's grants and those of real vendors in folders of their own: either would refuse, and

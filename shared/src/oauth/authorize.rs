@@ -6,7 +6,7 @@ use crate::element::{OAuth2, Pkce, ResponseMode};
 use crate::keys;
 
 /// What is left as it is in a query: the unreserved characters of RFC 3986 section 2.3.
-const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What one authorization request says.
 pub struct Request<'a> {

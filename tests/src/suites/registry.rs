@@ -153,7 +153,8 @@ pub async fn of_racing_changes_one_wins(registry: Arc<dyn Registry>) {
 pub async fn an_item_is_taken_once_and_in_time(registry: Arc<dyn Registry>) {
     const EXPIRY: i64 = 4_000_000_100;
     async fn take(registry: &dyn Registry, key: &Key, taker: &str, now: i64) -> Option<Item> {
-        match registry::take(registry, key, taker, now, Change::default()).await.unwrap() {
+        let in_time = Change::default().and(Condition::After(EXPIRES, now));
+        match registry::take(registry, key, taker, in_time).await.unwrap() {
             Written::Done(item) => Some(item),
             Written::Refused(_) => None,
         }
