@@ -317,6 +317,12 @@ impl Lease {
         }
     }
 
+    /// Tells whether the configuration is still what it was when the lease was taken, as far as can be seen.
+    pub(crate) async fn is_unedited(&self, app: &App) -> bool {
+        let found = instance::find(&*app.registry, self.instance.user, self.instance.id).await;
+        found.is_ok_and(|found| found.is_some_and(|found| found.edits == self.instance.edits))
+    }
+
     /// Gives the lease back without having stored anything.
     pub(crate) async fn release(&self, app: &App) {
         self.close(app, Change::default()).await;

@@ -8,7 +8,7 @@
 //! | [`http`], [`body`], [`wire`], [`error`] | a request in, an answer or an error out, in the contract's shape |
 //! | [`clean`] | names and URLs that people gave |
 //! | [`credentials`], [`user`], [`keys`], [`seal`], [`app`] | who calls, and what handlers are given |
-//! | [`oauth`] | the vendor's side: redirect URL, exchange, revocation |
+//! | [`oauth`] | the vendor's side: redirect URL, exchange, refresh, revocation |
 //! | [`vault`], [`registry`] | the two seams: where secrets are, where records are |
 //! | [`grant`], [`instance`], [`configuration`] | what the vault and the registry keep of an instance |
 //! | [`redeem`], [`creation`], [`revision`], [`removal`] | an instance's birth, changes and death, safe at every step |

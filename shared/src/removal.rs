@@ -51,14 +51,15 @@ pub(crate) async fn undo(app: &App, pending: &Instance) -> Result<(), Error> {
         .set("state", json!(State::Deleting))
         .set("predecessors", json!(pending.lease_owner.as_slice()))
         .set("lease_owner", owner.clone());
-    let (key, mark) = (instance::key(pending.user, pending.id), scheduled(app, mark, pending));
-    let Written::Done(item) = app.registry.update(&key, mark).await?.proven_by("lease_owner", &owner) else {
-        return Ok(());
-    };
+    // First: rather twice than never.
     match left {
         Some(_) => telemetry::undone(pending),
         None => telemetry::lost(pending),
     }
+    let (key, mark) = (instance::key(pending.user, pending.id), scheduled(app, mark, pending));
+    let Written::Done(item) = app.registry.update(&key, mark).await?.proven_by("lease_owner", &owner) else {
+        return Ok(());
+    };
     forget(app, &registry::from_item(item)?).await
 }
 

@@ -324,14 +324,13 @@ async fn end(app: &App, lease: &mut Lease, why: &str) -> Result<Outcome, Error> 
         lease.abandon(app).await;
         return Err(error);
     }
-    if lease.instance.generation > refused {
-        lease.release(app).await;
-        return Ok(Outcome::Busy);
-    }
-    let change = Change::default().set("valid", false).remove("in_doubt");
-    if lease.close_unedited(app, change).await {
+    if lease.instance.generation == refused && lease.is_unedited(app).await {
+        // First: rather twice than never.
         telemetry::dead(&lease.instance, why);
-        return Err(dead(&lease.instance));
+        let change = Change::default().set("valid", false).remove("in_doubt");
+        if lease.close_unedited(app, change).await {
+            return Err(dead(&lease.instance));
+        }
     }
     lease.release(app).await;
     Ok(Outcome::Busy)

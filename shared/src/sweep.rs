@@ -24,7 +24,7 @@ use crate::clock::{Stopwatch, Timestamp};
 use crate::error::{Error, StoreError};
 use crate::instance::{self, Instance, State};
 use crate::oauth::VendorError;
-use crate::registry::{self, Change, Condition, DUE, Due, Key, Written};
+use crate::registry::{self, Change, Condition, DUE, Due, Key};
 use crate::removal;
 use crate::renewal::{self, Kept};
 use crate::schedule::{self, scheduled};
@@ -304,28 +304,22 @@ async fn look_after(app: &App, mut instance: Instance) -> Result<Outcome, Error>
     Ok(outcome)
 }
 
-/// Writes down what was found of an instance that nobody is at, and when it is looked at again.
+/// Writes down what was found of an instance that nobody is at, and when it is looked at again. What its owner must
+/// know is told first: rather twice than never.
 async fn settle(app: &App, instance: &Instance, ended: bool, warned: bool) -> Result<(), Error> {
     let end = schedule::end_at(instance);
     let mut change = Change::when("state", json!(State::Live))
         .and(Condition::Equals("generation", instance.generation.into()))
         .and(Condition::Absent("lease_owner"));
     if ended {
+        telemetry::expired(instance);
         change = change.set("valid", false);
     }
     if let Some(end) = end.filter(|_| warned) {
+        telemetry::expiring(instance, end - app.clock.now());
         change = change.set("warned", end);
     }
     let change = scheduled(app, change, instance);
-    let written = app.registry.update(&instance::key(instance.user, instance.id), change).await?;
-    if matches!(written, Written::Refused(_)) {
-        return Ok(());
-    }
-    if ended {
-        telemetry::expired(instance);
-    }
-    if let Some(end) = end.filter(|_| warned) {
-        telemetry::expiring(instance, end - app.clock.now());
-    }
+    app.registry.update(&instance::key(instance.user, instance.id), change).await?;
     Ok(())
 }
