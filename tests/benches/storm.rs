@@ -113,8 +113,16 @@ fn path(instance: &Value) -> String {
     format!("/instances/{}/access-token", instance["id"])
 }
 
-/// Has every environment there before the storm begins, as in a service that is in use.
+/// So many environments are started at once at most.
+const GROUP: usize = 8;
+
+/// Has every environment there before the storm begins, as in a service that is in use. They start in ever larger
+/// groups, each of which finds the ones before it there: the emulators could not take all at once.
 async fn warm(broker: &Broker, sweeps: usize) {
+    for many in (GROUP..CALLERS).step_by(GROUP) {
+        let calls = (0..many).map(|_| outcome(broker.client.call(Method::GET, "/instances/1")));
+        futures_util::future::join_all(calls).await;
+    }
     let calls = (0..CALLERS - sweeps).map(|_| outcome(broker.client.call(Method::GET, "/instances/1")));
     let sweeping = (0..sweeps).map(|_| broker.sweep());
     futures_util::join!(futures_util::future::join_all(calls), futures_util::future::join_all(sweeping));

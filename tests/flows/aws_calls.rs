@@ -84,6 +84,12 @@ async fn hosted_connect_keeps_to_its_budget_of_calls() {
             go(&client.link("faulty", json!({"reusable": reusable})).await).await;
         assert!(dynamodb <= 6 && secrets_manager <= 1, "{dynamodb} and {secrets_manager}");
     }
+    // Its maker, who may ask often what came of it, makes nobody read through all instances.
+    let used = ok(client.call(Method::GET, "/elements/faulty/links")).await[1].clone();
+    broker.calls("instances");
+    let path = format!("/elements/faulty/links/{}", used["id"].as_str().unwrap());
+    assert!(ok(client.call(Method::GET, &path)).await["instanceId"].is_u64(), "{used}");
+    assert_eq!(counted(&broker.calls("instances")), (4, 0), "the user, the link, its session, the instance");
     let named = json!({"appId": app, "reusable": true});
     let named = ok(client.call(Method::POST, "/elements/faulty/links").json(&named)).await;
     let (dynamodb, secrets_manager) = go(&named).await;

@@ -122,6 +122,11 @@ async fn the_help_explains_every_option() {
         "--elements",
         "--live",
         "--log",
+        "--public-url",
+        "--return-url",
+        "--page-title",
+        "--page-accent",
+        "--sweep-every",
         "--sandbox-access-lifetime",
         "--sandbox-refresh-lifetime",
         "--sandbox-grace",
@@ -169,7 +174,10 @@ async fn a_folder_of_somebody_else_is_one_clear_sentence() {
     std::fs::create_dir(&data).unwrap();
     // Root may read everything: somebody who is not root must try, with a copy that they can reach.
     let binary = folder.path().join("valetkey");
-    std::fs::copy(tests::profile_folder().join("local"), &binary).unwrap();
+    // By another process: while this one had the copy open, no child that it forked meanwhile could run it.
+    let copied =
+        std::process::Command::new("cp").arg(tests::profile_folder().join("local")).arg(&binary).status();
+    assert!(copied.unwrap().success());
     open(&binary);
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(if is_root { 0o700 } else { 0o000 }))

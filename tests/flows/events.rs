@@ -129,12 +129,13 @@ async fn an_old_refusal_does_not_overrule_a_correction_meanwhile() {
     let (told, _guard) = Told::listen();
     // The vendor refuses; before that is written down, the configuration is corrected.
     machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
-    let plan = Plan::new(2, Some(Fault::DeathBefore));
+    let plan = Plan::everywhere(3, Some(Fault::DeathBefore));
     let (app, seen) = (machine.planned(&plan), found(&machine).await);
     let asking = tokio::spawn(async move {
         drop(renewal::live(&app, seen, Ask::Lasting(0), Stopwatch::start()).await);
     });
     plan.died().await;
+    assert_eq!(plan.made(), ["registry update", "vault get", "registry get"]);
     let open =
         BTreeMap::from([("oauth.callback.url".to_owned(), Some("https://example.com/other".to_owned()))]);
     let corrected = Revision { configuration: Some(open), ..Revision::default() };

@@ -306,7 +306,8 @@ proptest! {
         error in prop_oneof!["[!-~]{1,20}", any::<String>()], description: String, words: String, state in "[^\\x00-\\x1f\\x7f-\\x9f]{0,40}", also_code: bool,
     ) {
         let (sent_state, cookie) = INSIDE.0.block_on(session(&state));
-        let code = if also_code { &words } else { "" };
+        // Without an error the code would be spent, at the vendor.
+        let code = if also_code && !error.is_empty() { &words } else { "" };
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("error", &error).append_pair("error_description", &description)
             .append_pair("code", code).append_pair("scope", &words).append_pair("state", &sent_state).finish();

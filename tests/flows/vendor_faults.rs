@@ -104,9 +104,12 @@ async fn the_exchange_is_the_request_of_rfc_6749() {
 
 #[tokio::test]
 async fn a_vendor_that_is_not_there_can_be_tried_again() {
+    // Nobody listens there, and nobody else can have the port.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = nobody.local_addr().unwrap();
     let elements = {
         let vendor = Vendor::start().await;
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let path = vendor.elements.path().join("vendor.toml");
         let descriptor = std::fs::read_to_string(&path).unwrap();
         let token = descriptor.lines().find(|line| line.ends_with("/token\"")).unwrap().to_owned();

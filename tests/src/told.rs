@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::field::{Field, Visit};
-use tracing::subscriber::DefaultGuard;
+use tracing::subscriber::{DefaultGuard, set_global_default};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
@@ -20,6 +20,10 @@ type Fields = Vec<(String, String)>;
 impl Told {
     /// Listens on this thread until the guard is dropped.
     pub fn listen() -> (Self, DefaultGuard) {
+        // While there is one subscriber alone, an event that happens first on a thread without one would be
+        // switched off for all threads.
+        static EVERYWHERE: Once = Once::new();
+        EVERYWHERE.call_once(|| set_global_default(tracing_subscriber::registry()).unwrap());
         let told = Self::default();
         let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(told.clone()));
         (told, guard)

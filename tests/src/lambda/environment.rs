@@ -1,6 +1,7 @@
 //! One execution environment: a process of the binary, and the Runtime API that it polls.
 
 use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -40,6 +42,7 @@ impl Process {
     fn signal(&self, signal: Signal) {
         let child = self.child.lock().unwrap();
         if !self.is_dead() {
+            // It may have ended by itself this moment, and is then a zombie, which takes signals.
             kill_process(Pid::from_child(&child), signal).unwrap();
         }
     }
@@ -114,7 +117,11 @@ impl Environment {
             .stderr(log)
             .spawn()
             .unwrap();
-        let process = Arc::new(Process { child: Mutex::new(child), dead: watch::Sender::new(false) });
+        let dead = watch::Sender::new(false);
+        let (process, ended) = (pidfd_open(Pid::from_child(&child), PidfdFlags::empty()), dead.clone());
+        let process = process.unwrap();
+        std::thread::spawn(move || ends(&process, &ended));
+        let process = Arc::new(Process { child: Mutex::new(child), dead });
         let events_of = Arc::new(tokio::sync::Mutex::new(receiver));
         let routes = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -135,6 +142,13 @@ impl Environment {
             _ = dead.wait_for(|dead| *dead) => None,
         }
     }
+}
+
+/// Waits until a process has ended, by itself too, and leaves it to be waited for.
+fn ends(process: &OwnedFd, dead: &watch::Sender<bool>) {
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while matches!(waitid(WaitId::PidFd(process.as_fd()), ended), Err(Errno::INTR)) {}
+    dead.send_replace(true);
 }
 
 /// Gives the next event. While there is none the process is frozen.
