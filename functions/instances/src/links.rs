@@ -36,8 +36,10 @@ pub(crate) async fn create(app: &App, call: &Call) -> Result<Response<Body>, Err
     if again.is_some() && reusable {
         return Err(Error::Invalid("A link with `instanceId` works once: leave `reusable` out".into()));
     }
-    let client = client(app, &user, element, &sent, again.as_ref()).await?;
-    let split = configured(app, call, element, &sent, &client, again.as_ref())?;
+    let mut given = given(element, &object(&sent, "configuration")?)?;
+    given.retain(|_, value| value.as_deref() != Some(configuration::MASK));
+    let client = client(app, &user, element, &sent, &given, again.as_ref()).await?;
+    let split = configured(app, call, element, given, &client, again.as_ref())?;
     let (seal, now) = (&app.connect()?.seal, app.clock.now());
     let (id, until) = (link::id(user.id, now), now + expires_in(&sent)?);
     let link = Link {
@@ -150,12 +152,11 @@ async fn client(
     user: &User,
     element: &Element,
     sent: &Map<String, Value>,
+    given: &Given,
     again: Option<&Instance>,
 ) -> Result<Client, Error> {
-    let mut given = given(element, &object(sent, "configuration")?)?;
-    given.retain(|_, value| value.as_deref() != Some(configuration::MASK));
-    let own = Some(configuration::text(&given, CLIENT_ID)).filter(|own| !own.is_empty());
-    let named = draft::app_id(sent, &given)?;
+    let own = Some(configuration::text(given, CLIENT_ID)).filter(|own| !own.is_empty());
+    let named = draft::app_id(sent, given)?;
     match (named, own, again) {
         (Some(_), _, Some(_)) => Err(Error::Invalid(
             "`appId` cannot be given with `instanceId`: the link uses the instance's own client".into(),
@@ -189,15 +190,13 @@ fn configured(
     app: &App,
     call: &Call,
     element: &Element,
-    sent: &Map<String, Value>,
+    mut given: Given,
     client: &Client,
     again: Option<&Instance>,
 ) -> Result<Split, Error> {
     let oauth2 = element.oauth2()?;
     let path = connect::callback_path(oauth2, &element.identity.key);
     let ours = app.connect()?.url(call, &path)?;
-    let mut given = given(element, &object(sent, "configuration")?)?;
-    given.retain(|_, value| value.as_deref() != Some(configuration::MASK));
     let theirs = configuration::text(&given, REDIRECT_URI);
     if !theirs.is_empty() && theirs != ours {
         return Err(Error::Invalid(format!(

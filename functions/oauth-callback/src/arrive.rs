@@ -17,7 +17,7 @@ use crate::returned::Returned;
 use crate::{ending, flow};
 
 /// How long the same answer, come twice, waits for the first to end.
-const WAIT: Duration = Duration::from_secs(24);
+const WAIT: Duration = Duration::from_secs(20);
 
 /// How often it looks, in milliseconds: at random, so that twenty do not look at once.
 const LOOK: (u64, u64) = (150, 350);
