@@ -196,6 +196,19 @@ pub async fn list(
 /// Removes an app that no instance was made with, and withdraws its links: visitors who are under way end without
 /// a grant.
 pub async fn remove(app: &App, registered: &Registered) -> Result<(), Error> {
+    is_unused(app, registered).await?;
+    if link::remove_some_of_app(&*app.registry, registered.user, &registered.id, LINKS).await? {
+        return Err(Error::Unfinished(format!(
+            "The app {} has more links than can be withdrawn at once; repeat the request for the rest",
+            registered.id
+        )));
+    }
+    // A visitor may have come through meanwhile.
+    is_unused(app, registered).await?;
+    forget(app, registered).await
+}
+
+async fn is_unused(app: &App, registered: &Registered) -> Result<(), Error> {
     if let Some(id) = instance::made_with(&*app.registry, registered.user, "app", &registered.id).await? {
         return Err(Error::Conflict(format!(
             "Instances use the app {}, instance {id} among them: delete them first, or give them a key and secret of \
@@ -203,13 +216,7 @@ pub async fn remove(app: &App, registered: &Registered) -> Result<(), Error> {
             registered.id
         )));
     }
-    if link::remove_some_of_app(&*app.registry, registered.user, &registered.id, LINKS).await? {
-        return Err(Error::Unfinished(format!(
-            "The app {} has more links than can be withdrawn at once; repeat the request for the rest",
-            registered.id
-        )));
-    }
-    forget(app, registered).await
+    Ok(())
 }
 
 /// Removes an app, whoever uses it.

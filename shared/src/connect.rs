@@ -13,6 +13,7 @@ use crate::keys::{self, Key};
 use crate::oauth::authorize::QUERY;
 use crate::page::Look;
 use crate::seal::Seal;
+use crate::session;
 use crate::user::User;
 
 /// A deployment's hosted connect.
@@ -106,9 +107,9 @@ pub fn cookie(mode: ResponseMode, browser: &str) -> HeaderValue {
         ResponseMode::Query => "Lax",
         ResponseMode::FormPost => "None",
     };
+    let (name, lives) = (cookie_name(mode), session::BROWSER_LIVES);
     http::header(&format!(
-        "{}={browser}; Path=/; Max-Age=3600; Secure; HttpOnly; SameSite={same_site}",
-        cookie_name(mode)
+        "{name}={browser}; Path=/; Max-Age={lives}; Secure; HttpOnly; SameSite={same_site}"
     ))
 }
 
@@ -178,7 +179,7 @@ mod tests {
     #[test]
     fn a_cookie_is_bound_to_the_host_and_to_how_the_browser_comes_back() {
         let lax = cookie(ResponseMode::Query, "b");
-        assert_eq!(lax, "__Host-valetkey=b; Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Lax");
+        assert_eq!(lax, "__Host-valetkey=b; Path=/; Max-Age=87000; Secure; HttpOnly; SameSite=Lax");
         let post = cookie(ResponseMode::FormPost, "b");
         assert!(post.to_str().unwrap().ends_with("SameSite=None"));
     }

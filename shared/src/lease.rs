@@ -317,10 +317,17 @@ impl Lease {
         }
     }
 
-    /// Tells whether the configuration is still what it was when the lease was taken, as far as can be seen.
+    /// Tells whether the lease is still held and the configuration what it was when it was taken, as far as can be
+    /// seen.
     pub(crate) async fn is_unedited(&self, app: &App) -> bool {
-        let found = instance::find(&*app.registry, self.instance.user, self.instance.id).await;
-        found.is_ok_and(|found| found.is_some_and(|found| found.edits == self.instance.edits))
+        match instance::find(&*app.registry, self.instance.user, self.instance.id).await {
+            Ok(Some(found)) => {
+                found.lease_owner.as_ref() == Some(&self.owner) && found.edits == self.instance.edits
+            }
+            Ok(None) => false,
+            // Whoever writes finds out.
+            Err(_) => true,
+        }
     }
 
     /// Gives the lease back without having stored anything.

@@ -21,8 +21,11 @@ const ATTEMPTS: usize = 3;
 /// How long a session lives, in seconds.
 const LIVES: Timestamp = 600;
 
-/// How long its record stays after that, in seconds.
+/// How long its record stays after that, in seconds, and the browser's id with it.
 const KEPT: Timestamp = 86_400;
+
+/// How long a browser keeps its id, in seconds: as long as it can be told what became of a session.
+pub const BROWSER_LIVES: Timestamp = LIVES + KEPT;
 
 /// The registry's record of a session.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -209,21 +212,22 @@ fn refused(
     })
 }
 
-/// Writes down how a session ended, for as long as anybody can ask about its link.
+/// Writes down how a session ended; one that may have used its link up, for as long as anybody can ask about that.
 pub async fn end(
     registry: &dyn Registry,
     name: &str,
     session: &Session,
     ended: &Ended,
 ) -> Result<(), StoreError> {
-    let expires = session.expires.max(session.link.expires);
-    let change = Change::default().set("result", json!(ended)).set(EXPIRES, expires);
+    let mut change = Change::default().set("result", json!(ended));
+    if !session.link.reusable && matches!(ended, Ended::Connected(_) | Ended::Unknown) {
+        change = change.set(EXPIRES, session.expires.max(session.link.expires));
+    }
     let key = key(name);
     insistently(|| registry.update(&key, change.clone())).await.map(drop)
 }
 
-/// Reads how a session ended; `None` while it has not.
-pub async fn ended(registry: &dyn Registry, name: &str, now: Timestamp) -> Result<Option<Ended>, StoreError> {
-    let session: Option<Session> = registry.get(&key(name)).await?.map(registry::from_item).transpose()?;
-    Ok(session.and_then(|session| session.outcome(now)))
+/// Finds a session by its name, as long as its record is there.
+pub async fn find(registry: &dyn Registry, name: &str) -> Result<Option<Session>, StoreError> {
+    registry.get(&key(name)).await?.map(registry::from_item).transpose()
 }

@@ -154,20 +154,24 @@ fn has_another_client(app: &App, link: &Link, instance: &Instance) -> Result<boo
     })
 }
 
-/// Gives the client's id: that of the link, or of its app as it now is.
+/// Gives the client's id: that of the link, or of its app.
 async fn client_id(app: &App, element: &Element, link: &Link) -> Result<String, Stop> {
     let Some(id) = &link.app else { return link_client(app, link) };
     match client::find(&*app.registry, link.user, element, id).await {
-        Ok(registered) => Ok(registered.client_id(&app.connect.seal)?),
+        Ok(registered) => opened(link, registered.client_id(&app.connect.seal)),
         Err(Error::NotFound(_)) => Err(Stop::Notice(Notice::NoLink)),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Opens the client's id of a link. Another key of hosted connect ends the links that were made before.
 fn link_client(app: &App, link: &Link) -> Result<String, Stop> {
-    link.client_id(&app.connect.seal).map_err(|cause| {
-        tracing::warn!(?cause, user = link.user, "a link was made with another key");
+    opened(link, link.client_id(&app.connect.seal))
+}
+
+/// Another key of hosted connect ends the links and the apps' part in links that were made before.
+fn opened<E: std::fmt::Debug>(link: &Link, client_id: Result<String, E>) -> Result<String, Stop> {
+    client_id.map_err(|cause| {
+        tracing::warn!(?cause, user = link.user, "the client of a link cannot be told");
         Stop::Notice(Notice::NoLink)
     })
 }

@@ -92,11 +92,13 @@ pub(crate) async fn delete(app: &App, call: &Call) -> Result<Response<Body>, Err
 async fn made_by(app: &App, link: &Link) -> Result<Option<u64>, StoreError> {
     let registry = &*app.registry;
     let Some(session) = &link.taken_by else { return Ok(None) };
-    let made = match session::ended(registry, session, app.clock.now()).await? {
-        Some(Ended::Connected(id)) => Some(id),
+    let made = match session::find(registry, session).await?.map(|found| found.outcome(app.clock.now())) {
+        Some(Some(Ended::Connected(id))) => Some(id),
         // Whoever was at it has died; the sweep may have completed it.
-        Some(Ended::Unknown) => instance::made_with(registry, link.user, "link", &link.id).await?,
-        _ => None,
+        Some(Some(Ended::Unknown)) | None => {
+            instance::made_with(registry, link.user, "link", &link.id).await?
+        }
+        Some(_) => None,
     };
     let Some(id) = made else { return Ok(None) };
     Ok(instance::find(registry, link.user, id).await?.map(|instance| instance.id))

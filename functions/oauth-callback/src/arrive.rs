@@ -91,7 +91,8 @@ fn issuer<'a>(app: &App, call: &Call, returned: &'a Returned) -> Option<&'a str>
 /// Waits for whoever is at the same answer.
 async fn awaited(app: &App, call: &Call, name: &str) -> Result<Option<Ended>, StoreError> {
     loop {
-        let ended = session::ended(&*app.registry, name, app.clock.now()).await?;
+        let found = session::find(&*app.registry, name).await?;
+        let ended = found.and_then(|session| session.outcome(app.clock.now()));
         if ended.is_some() || !call.watch.is_before(WAIT) {
             return Ok(ended);
         }
