@@ -129,16 +129,20 @@ async fn register(app: &App, pending: &Instance) -> Result<(), Error> {
 }
 
 /// Forgets the pending record of an exchange that certainly granted nothing. Of any other it stays, so
-/// that a grant that may have been lost is reported.
+/// that a grant that may have been lost is reported; it says that the vendor did not answer.
 async fn give_up(app: &App, pending: &Instance, error: Error) -> Error {
+    let key = instance::key(pending.user, pending.id);
     if error.granted_nothing() {
         let conditions = vec![Condition::Equals("state", json!(State::Pending))];
-        let removed = app.registry.remove(&instance::key(pending.user, pending.id), conditions).await;
-        if let Err(failure) = removed {
+        if let Err(failure) = app.registry.remove(&key, conditions).await {
             tracing::warn!(instance = pending.id, %failure, "a pending instance was not removed");
         }
     } else {
         telemetry::in_doubt(pending, "the exchange of a code");
+        let doubt = Change::when("state", json!(State::Pending)).set("in_doubt", app.clock.now());
+        if let Err(failure) = app.registry.update(&key, doubt).await {
+            tracing::warn!(instance = pending.id, %failure, "a pending instance was not marked as in doubt");
+        }
     }
     error
 }

@@ -105,6 +105,11 @@ impl Error {
         }
     }
 
+    /// Whether this deployment is at fault: no caller, no vendor and no store that is out of reach can cause it.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Unkept(_) | Self::Store(StoreError::Damaged(_)) | Self::Internal(_))
+    }
+
     /// Whether it is certain that no vendor has granted anything that might be kept nowhere.
     pub fn granted_nothing(&self) -> bool {
         match self {

@@ -351,7 +351,9 @@ fn finished(outcome: Result<Response<Body>, Error>, request_id: &str) -> Respons
 fn refusal(error: &Error, request_id: &str) -> Response<Body> {
     let status = error.status();
     if status.is_server_error() {
-        tracing::error!(status = status.as_u16(), cause = ?error, "failed");
+        let fault = error.is_fault();
+        let server_error = fault.then_some(1);
+        tracing::error!(status = status.as_u16(), fault, count.ServerError = server_error, cause = ?error, "failed");
     }
     let body =
         wire::Failure { request_id, message: &error.to_string(), provider_message: error.provider_message() };

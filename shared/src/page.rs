@@ -145,7 +145,15 @@ impl Look {
     /// to mend, and goes to the log.
     pub fn refuse(&self, error: &Error, number: &str) -> Response<Body> {
         if !matches!(error, Error::MethodNotAllowed { .. } | Error::TooLarge { .. }) {
-            tracing::error!(count.ConnectFailed = 1, cause = ?error, "a visitor could not be connected");
+            let fault = error.is_fault();
+            let server_error = fault.then_some(1);
+            tracing::error!(
+                count.ConnectFailed = 1,
+                count.ServerError = server_error,
+                fault,
+                cause = ?error,
+                "a visitor could not be connected"
+            );
             return self.show(&Notice::OurFault { number });
         }
         let mut response = self.show(&Notice::Astray);

@@ -3,6 +3,9 @@
 //! A field of an event that is named `count.Name`, `milliseconds.Name` or `seconds.Name` is a metric; an event
 //! that measures milliseconds is also told for its `element` alone. On AWS a log line carries it (CloudWatch's
 //! embedded metric format).
+//!
+//! An event with `fault = true` says that this deployment is at fault. Its metrics are also told for the version of
+//! the function, and stop the deployment of that version. So no caller and no vendor may be able to cause one.
 
 use std::future::Future;
 
@@ -130,12 +133,13 @@ pub(crate) fn unrevoked(instance: &Instance, cause: &Error) {
 
 /// A vendor granted, and the grant could not be stored at once; it may be found yet.
 pub(crate) fn unkept(instance: &Instance, cause: &Error) {
-    tell!(error, GrantUnkept, instance, ?cause, "a new grant is not kept yet");
+    tell!(error, GrantUnkept, instance, fault = true, ?cause, "a new grant is not kept yet");
 }
 
-/// A grant that may have been made is nowhere.
+/// A grant that may have been made is nowhere. That is no fault when the vendor did not answer.
 pub(crate) fn lost(instance: &Instance) {
-    tell!(error, GrantLost, instance, "a grant may be lost: its creation did not end");
+    let fault = instance.in_doubt.is_none();
+    tell!(error, GrantLost, instance, fault, "a grant may be lost: its creation did not end");
 }
 
 /// A creation that did not end was undone: its caller never got an answer.

@@ -32,6 +32,7 @@ mod revision_faults;
 mod revisions;
 mod sandbox;
 mod secrets;
+mod server_errors;
 mod smoke;
 mod stores;
 mod sweep;

@@ -37,7 +37,7 @@ pub const RETURN_URLS: &str = "VALETKEY_RETURN_URLS";
 pub const PAGE_TITLE: &str = "VALETKEY_PAGE_TITLE";
 /// The colour of the pages' buttons, `#rrggbb`.
 pub const PAGE_ACCENT: &str = "VALETKEY_PAGE_ACCENT";
-/// The namespace of the metrics.
+/// The namespace of the metrics: the stack's name.
 pub const METRICS: &str = "VALETKEY_METRICS";
 /// A folder of further elements, such as a layer's; optional.
 pub const ELEMENTS: &str = "VALETKEY_ELEMENTS";

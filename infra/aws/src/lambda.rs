@@ -40,8 +40,11 @@ pub fn log() {
     let level: LevelFilter = level.unwrap_or(LevelFilter::INFO);
     // A target is a prefix: "aws" alone would also let the SDK's crates in.
     let ours = Targets::new().with_target("valetkey", level).with_target("aws::", level);
-    let namespace = config::optional(config::METRICS).unwrap_or_else(|| "valetkey".to_owned());
-    tracing_subscriber::registry()
-        .with(line::Lines::new(std::io::stdout, namespace).with_filter(ours))
-        .init();
+    let given = |name| config::optional(name).unwrap_or_else(|| "valetkey".to_owned());
+    let labels = line::Labels {
+        namespace: given(config::METRICS),
+        function: given("AWS_LAMBDA_FUNCTION_NAME"),
+        version: given("AWS_LAMBDA_FUNCTION_VERSION"),
+    };
+    tracing_subscriber::registry().with(line::Lines::new(std::io::stdout, labels).with_filter(ours)).init();
 }

@@ -21,13 +21,23 @@ const UNITS: [(&str, &str); 3] =
 /// Writes every event as a line.
 pub(super) struct Lines<M> {
     make: M,
-    namespace: String,
+    labels: Labels,
+}
+
+/// What metrics are filed under.
+pub(super) struct Labels {
+    /// Their namespace.
+    pub(super) namespace: String,
+    /// The name of the function that runs.
+    pub(super) function: String,
+    /// Its version.
+    pub(super) version: String,
 }
 
 impl<M> Lines<M> {
-    /// Writes to what `make` gives; the metrics belong to that namespace.
-    pub(super) fn new(make: M, namespace: String) -> Self {
-        Self { make, namespace }
+    /// Writes to what `make` gives.
+    pub(super) fn new(make: M, labels: Labels) -> Self {
+        Self { make, labels }
     }
 }
 
@@ -54,7 +64,7 @@ where
         }
         event.record(&mut fields);
         let now = clock::log_time();
-        let mut line = metrics(fields.0, &self.namespace, now);
+        let mut line = metrics(fields.0, &self.labels, now);
         line.insert("timestamp".into(), clock::rfc3339_milliseconds(now).into());
         line.insert("level".into(), event.metadata().level().as_str().into());
         // Nobody could be told that the log cannot be written.
@@ -63,7 +73,7 @@ where
 }
 
 /// Gives metrics their names, and says which members are metrics.
-fn metrics(fields: Map<String, Value>, namespace: &str, now: i64) -> Map<String, Value> {
+fn metrics(fields: Map<String, Value>, labels: &Labels, now: i64) -> Map<String, Value> {
     let (mut line, mut found) = (Map::new(), Vec::new());
     for (name, value) in fields {
         let unit = UNITS.iter().find_map(|(prefix, unit)| Some((name.strip_prefix(prefix)?, *unit)));
@@ -79,8 +89,18 @@ fn metrics(fields: Map<String, Value>, namespace: &str, now: i64) -> Map<String,
         // What a vendor takes differs; the rest is one metric for all, since each costs.
         let measured = found.iter().any(|metric| metric["Unit"] == "Milliseconds");
         let each = measured && line.contains_key("element");
-        let dimensions = if each { json!([["element"], []]) } else { json!([[]]) };
-        let directive = json!({"Namespace": namespace, "Dimensions": dimensions, "Metrics": found});
+        // A fault says something of the version that runs: the alarms of a deployment look at these.
+        let fault = line.get("fault") == Some(&Value::Bool(true));
+        let dimensions = if fault {
+            line.insert("function".into(), labels.function.as_str().into());
+            line.insert("version".into(), labels.version.as_str().into());
+            json!([["function", "version"], []])
+        } else if each {
+            json!([["element"], []])
+        } else {
+            json!([[]])
+        };
+        let directive = json!({"Namespace": labels.namespace, "Dimensions": dimensions, "Metrics": found});
         line.insert("_aws".into(), json!({"Timestamp": now, "CloudWatchMetrics": [directive]}));
     }
     line
@@ -148,8 +168,9 @@ mod tests {
             let written = written.clone();
             move || written.clone()
         };
+        let labels = Labels { namespace: "n".into(), function: "f".into(), version: "7".into() };
         tracing::subscriber::with_default(
-            tracing_subscriber::registry().with(Lines::new(make, "n".into())),
+            tracing_subscriber::registry().with(Lines::new(make, labels)),
             told,
         );
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
@@ -175,7 +196,7 @@ mod tests {
     fn metrics_are_declared_as_cloudwatch_reads_them() {
         let lines = lines(|| {
             tracing::info!(element = "e", milliseconds.Vendor = 1.5, count.VendorFailed = 1, "asked");
-            tracing::info!(element = "e", count.GrantLost = 1, "lost");
+            tracing::info!(element = "e", count.GrantLost = 1, fault = false, "lost");
         });
         let declared = &lines[0]["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(declared["Dimensions"], json!([["element"], []]));
@@ -186,5 +207,19 @@ mod tests {
         assert_eq!((&lines[0]["Vendor"], &lines[0]["VendorFailed"]), (&json!(1.5), &json!(1)));
         assert!(lines[0]["_aws"]["Timestamp"].as_i64().unwrap() > 1_700_000_000_000);
         assert_eq!(lines[1]["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
+    }
+    #[test]
+    fn the_metrics_of_a_fault_are_also_told_for_the_version_that_runs() {
+        let lines = lines(|| tracing::error!(count.ServerError = Some(1), fault = true, "failed"));
+        let declared = &lines[0]["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(declared["Dimensions"], json!([["function", "version"], []]));
+        assert_eq!((&lines[0]["function"], &lines[0]["version"]), (&json!("f"), &json!("7")));
+        assert_eq!(lines[0]["ServerError"], 1);
+    }
+
+    #[test]
+    fn a_metric_without_a_value_is_none() {
+        let lines = lines(|| tracing::error!(count.ServerError = None::<u8>, fault = false, "failed"));
+        assert_eq!((lines[0].get("_aws"), lines[0].get("ServerError")), (None, None));
     }
 }
