@@ -170,7 +170,7 @@ fn allows(right: &Right, place: &str) -> bool {
         return true;
     };
     let serde_norway::Value::Tagged(resource) = &right.resource else { return false };
-    resource.value.as_str().is_some_and(|arn| arn.ends_with(&format!(":secret:${{Prefix}}/{kind}/*")))
+    resource.value.as_str().is_some_and(|arn| arn.ends_with(&format!(":secret:${{AWS::StackName}}/{kind}/*")))
 }
 
 /// Has links opened: one that makes an instance, one that revives it, one whose code is refused.

@@ -16,6 +16,7 @@ mod connect_faults;
 mod connect_urls;
 mod contract;
 mod crashes;
+mod deploy;
 mod descriptors;
 mod durability;
 mod events;
