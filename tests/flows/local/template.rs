@@ -77,10 +77,10 @@ const AWS: [&str; 4] = ["4xx", "5xx", "ConsumedReadCapacityUnits", "ConsumedWrit
 
 #[test]
 fn every_metric_that_is_alarmed_or_shown_is_written() {
-    let code = include_str!("../../shared/src/telemetry.rs");
+    let code = include_str!("../../../shared/src/telemetry.rs");
     let before = ["tell!(info, ", "tell!(warn, ", "tell!(error, ", "count.", "milliseconds.", "seconds."];
     let written: BTreeSet<_> = before.into_iter().flat_map(|before| metrics(code, before)).collect();
-    let template = include_str!("../../infra/template.yaml");
+    let template = include_str!("../../../infra/template.yaml");
     let alarmed = metrics(template, "Namespace: !Ref Prefix\n      MetricName: ");
     assert!(alarmed.len() >= 6, "{alarmed:?}");
     let (_, dashboard) = template.split_once("  Dashboard:").unwrap();
@@ -94,7 +94,7 @@ fn every_metric_that_is_alarmed_or_shown_is_written() {
 #[test]
 fn a_pass_of_the_sweep_ends_before_its_function_and_before_the_next() {
     let template: serde_norway::Value =
-        serde_norway::from_str(include_str!("../../infra/template.yaml")).unwrap();
+        serde_norway::from_str(include_str!("../../../infra/template.yaml")).unwrap();
     let function = &template["Resources"]["RefreshFunction"]["Properties"];
     let timeout = function["Timeout"].as_u64().unwrap();
     // A request, the longest wait for the pace, and the first calls.
@@ -106,7 +106,7 @@ fn a_pass_of_the_sweep_ends_before_its_function_and_before_the_next() {
 #[test]
 fn the_tables_of_the_tests_are_the_templates() {
     let template: serde_norway::Value =
-        serde_norway::from_str(include_str!("../../infra/template.yaml")).unwrap();
+        serde_norway::from_str(include_str!("../../../infra/template.yaml")).unwrap();
     let table = &template["Resources"]["Table"]["Properties"];
     let key =
         |schema: &serde_norway::Value, n: usize| schema[n]["AttributeName"].as_str().unwrap().to_owned();

@@ -1,0 +1,6 @@
+//! What is particular to AWS: the functions alone.
+
+mod calls;
+mod faults;
+mod log;
+mod stores;

@@ -1,0 +1,19 @@
+//! The process for one machine, and what needs no started broker.
+
+mod browser;
+mod classification;
+mod command;
+mod conformance;
+mod crashes;
+mod database;
+mod descriptors;
+mod events;
+mod faults;
+mod fuzz;
+mod hosts;
+mod readme;
+mod sandbox;
+mod secrets;
+mod stores;
+mod template;
+mod tree;
