@@ -4,3 +4,4 @@ mod calls;
 mod faults;
 mod log;
 mod stores;
+mod variables;
