@@ -3,8 +3,8 @@
 //!
 //! Every round has a fresh instance. Exactly one refresh a round, no failed caller, the same token for all,
 //! and a grant that lives on: else it fails. `VALETKEY_STACK=lambda` has every caller in an environment of
-//! its own, and some of them are the sweep. The arguments are the number of rounds and the vendor: `sandbox`, or
-//! `oidc-provider`, which others wrote.
+//! its own, and some of them are the sweep. The arguments are the number of rounds, the vendor, which is `sandbox` or
+//! `oidc-provider`, which others wrote, and the number of callers.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,36 +19,40 @@ use tests::client::{ok, outcome, parameter};
 use tests::oidc::OidcProvider;
 use valetkey::clock::{Clock, Stopwatch};
 
-const CALLERS: usize = 64;
-
 /// How many of the environments on Lambda are the sweep's.
 const SWEEPS: usize = 1;
 
 /// What the vendor takes for an answer, in milliseconds.
 const LATENCY: f64 = 1_000.0;
 
-/// How long an access token lives, in seconds: a refreshed one is fresh until the round is over.
-const LIFETIME: i64 = 20;
+/// Tells how long an access token lives, in seconds: a refreshed one is fresh for half of that, until the round is over.
+fn lifetime(callers: usize) -> i64 {
+    if callers > 16 { 20 } else { 12 }
+}
 
 /// The broker, and the vendor that its instances are at.
 struct Scene {
     broker: Broker,
     oidc: Option<OidcProvider>,
+    callers: usize,
+    /// How many of the callers on Lambda are the sweep.
+    sweeps: usize,
 }
 
 impl Scene {
-    async fn set(vendor: &str) -> Self {
-        let (lifetime, latency) = (LIFETIME.to_string(), LATENCY.to_string());
+    async fn set(vendor: &str, callers: usize) -> Self {
+        let sweeps = if on_lambda() { SWEEPS } else { 0 };
+        let (lifetime, latency) = (lifetime(callers), LATENCY.to_string());
         let quiet = ["--log", "error", "--sweep-every", "0"];
         if vendor == "oidc-provider" {
-            let oidc = OidcProvider::start_with(LATENCY, LIFETIME).await;
+            let oidc = OidcProvider::start_with(LATENCY, lifetime).await;
             let elements = ["--elements", oidc.elements.path().to_str().unwrap()];
             let broker = Broker::start(&[&quiet[..], &elements].concat()).await;
-            return Self { broker, oidc: Some(oidc) };
+            return Self { broker, oidc: Some(oidc), callers, sweeps };
         }
-        let habits = ["--sandbox-grace", "0", "--sandbox-access-lifetime", &lifetime];
+        let habits = ["--sandbox-grace", "0", "--sandbox-access-lifetime", &lifetime.to_string()];
         let habits = [&quiet[..], &habits, &["--sandbox-latency", &latency]].concat();
-        Self { broker: Broker::start(&habits).await, oidc: None }
+        Self { broker: Broker::start(&habits).await, oidc: None, callers, sweeps }
     }
 
     async fn instance(&self) -> Value {
@@ -71,14 +75,14 @@ async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let rounds = arguments.first().and_then(|rounds| rounds.parse().ok()).unwrap_or(5_usize);
     let vendor = arguments.get(1).map_or("sandbox", String::as_str);
-    let scene = Scene::set(vendor).await;
-    let sweeps = if on_lambda() { SWEEPS } else { 0 };
+    let callers = arguments.get(2).map_or(64, |callers| callers.parse().unwrap());
+    let scene = Scene::set(vendor, callers).await;
     let mut instances = Vec::new();
     for _ in 0..rounds {
         instances.push(scene.instance().await);
     }
-    warm(&scene.broker, sweeps).await;
-    let expired = Clock::System.now() + LIFETIME + 1;
+    warm(&scene).await;
+    let expired = Clock::System.now() + lifetime(callers) + 1;
     tests::until(async || Clock::System.now() >= expired).await;
     let (mut waits, mut failures) = (Vec::new(), 0);
     let mut bare = Vec::new();
@@ -86,7 +90,7 @@ async fn main() {
         // For the sweep, too.
         scene.broker.is_due(instance["id"].as_u64().unwrap()).await;
         let before = scene.refreshes().await;
-        let answers = storm(&scene.broker, instance, sweeps).await;
+        let answers = storm(&scene, instance).await;
         assert_eq!(scene.refreshes().await - before, 1, "round {round}: one refresh");
         let token = &answers[0].1["access_token"];
         for (status, answer, wait) in &answers {
@@ -98,13 +102,13 @@ async fn main() {
         }
         let (status, _) = outcome(scene.broker.client.call(Method::GET, &path(instance))).await;
         assert_eq!(status, 200, "round {round}: the grant lives on");
-        bare.push(bare_reads(&scene.broker, instance).await);
+        bare.push(bare_reads(&scene, instance).await);
     }
     let (p50, p99) = (percentile(&mut waits, 50), percentile(&mut waits, 99));
-    let calls = waits.len() + rounds * sweeps;
+    let calls = waits.len() + rounds * scene.sweeps;
     let bare = percentile(&mut bare, 50);
     let ratio = p99 / (LATENCY + bare);
-    println!("{vendor}: {CALLERS} reads at once take {bare:.0} ms; p99 is {ratio:.2} times vendor and reads");
+    println!("{vendor}: {callers} reads at once take {bare:.0} ms; p99 is {ratio:.2} times vendor and reads");
     println!("rounds {rounds} calls {calls} failures {failures} p50 {p50:.0} ms p99 {p99:.0} ms");
     assert_eq!(failures, 0);
 }
@@ -118,34 +122,36 @@ const GROUP: usize = 8;
 
 /// Has every environment there before the storm begins, as in a service that is in use. They start in ever larger
 /// groups, each of which finds the ones before it there: the emulators could not take all at once.
-async fn warm(broker: &Broker, sweeps: usize) {
-    for many in (GROUP..CALLERS).step_by(GROUP) {
+async fn warm(scene: &Scene) {
+    let Scene { broker, callers, sweeps, .. } = scene;
+    for many in (GROUP..*callers).step_by(GROUP) {
         let calls = (0..many).map(|_| outcome(broker.client.call(Method::GET, "/instances/1")));
         futures_util::future::join_all(calls).await;
     }
-    let calls = (0..CALLERS - sweeps).map(|_| outcome(broker.client.call(Method::GET, "/instances/1")));
-    let sweeping = (0..sweeps).map(|_| broker.sweep());
+    let calls = (0..callers - sweeps).map(|_| outcome(broker.client.call(Method::GET, "/instances/1")));
+    let sweeping = (0..*sweeps).map(|_| broker.sweep());
     futures_util::join!(futures_util::future::join_all(calls), futures_util::future::join_all(sweeping));
 }
 
 /// Measures what every caller needs at least, when the token is fresh: as many reads of it at once as there are
 /// callers, in milliseconds until the last.
-async fn bare_reads(broker: &Broker, instance: &Value) -> f64 {
+async fn bare_reads(scene: &Scene, instance: &Value) -> f64 {
     let (watch, path) = (Stopwatch::start(), path(instance));
-    let reads = (0..CALLERS).map(|_| outcome(broker.client.call(Method::GET, &path)));
+    let reads = (0..scene.callers).map(|_| outcome(scene.broker.client.call(Method::GET, &path)));
     futures_util::future::join_all(reads).await;
     watch.milliseconds()
 }
 
 /// Asks for the token of an instance from everywhere at once; each answer with what it took in milliseconds.
-async fn storm(broker: &Broker, instance: &Value, sweeps: usize) -> Vec<(u16, Value, f64)> {
+async fn storm(scene: &Scene, instance: &Value) -> Vec<(u16, Value, f64)> {
+    let Scene { broker, callers, sweeps, .. } = scene;
     let path = path(instance);
-    let calls = (0..CALLERS - sweeps).map(|_| async {
+    let calls = (0..callers - sweeps).map(|_| async {
         let watch = Stopwatch::start();
         let (status, answer) = outcome(broker.client.call(Method::GET, &path)).await;
         (status, answer, watch.milliseconds())
     });
-    let sweeping = (0..sweeps).map(|_| broker.sweep());
+    let sweeping = (0..*sweeps).map(|_| broker.sweep());
     let (answers, swept) =
         futures_util::join!(futures_util::future::join_all(calls), futures_util::future::join_all(sweeping));
     assert!(swept.into_iter().all(|succeeded| succeeded));

@@ -1,43 +1,9 @@
 //! Whole flows, from outside: the started binary and HTTP, and nothing else.
+//!
+//! A test's folder says where it runs: in `both` on either stack, in `local` on one machine, in `aws` on Lambda alone.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test panics to fail")]
 
-mod aws_calls;
-mod aws_faults;
-mod aws_log;
-mod browser;
-mod browser_connect;
-mod classification;
-mod command;
-mod conformance;
-mod connect;
-mod connect_attacks;
-mod connect_faults;
-mod connect_urls;
-mod contract;
-mod crashes;
-mod deploy;
-mod descriptors;
-mod durability;
-mod events;
-mod faults;
-mod flow;
-mod fuzz;
-mod hosts;
-mod leaks;
-mod life_and_death;
-mod oidc_provider;
-mod readme;
-mod refresh;
-mod revision_faults;
-mod revisions;
-mod sandbox;
-mod secrets;
-mod server_errors;
-mod smoke;
-mod stores;
-mod sweep;
-mod template;
-mod tree;
-mod users;
-mod vendor_faults;
+mod aws;
+mod both;
+mod local;

@@ -157,6 +157,16 @@ impl Broker {
         assert!(matches!(written, Written::Done(_)));
     }
 
+    /// Has the access token of an instance of the first user look as if it had been issued and would expire so many
+    /// seconds from now; the vendor still takes it.
+    pub async fn access_lives(&self, id: u64, issued: i64, expires: i64) {
+        let now = Clock::System.now();
+        let change =
+            Change::default().set("access_issued", now + issued).set("access_expires", now + expires);
+        let written = self.registry().update(&instance::key(1, id), change).await.unwrap();
+        assert!(matches!(written, Written::Done(_)));
+    }
+
     /// Opens the registry beside what is tested.
     pub fn registry(&self) -> Box<dyn Registry> {
         match &self.lambda {

@@ -9,9 +9,10 @@ pub mod environment;
 mod gateway;
 pub mod recorder;
 pub mod stack;
+pub mod variables;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use environment::{Environment, Process, Usage};
@@ -48,6 +49,11 @@ impl Function {
     pub(crate) fn new(binary: PathBuf, variables: BTreeMap<String, String>, log: PathBuf) -> Self {
         assert!(binary.exists(), "{} is missing: build it first", binary.display());
         Self { binary, variables, log, environments: Mutex::default() }
+    }
+
+    /// Gives the binary and the variables that it is started with.
+    pub(crate) fn deployed(&self) -> (&Path, &BTreeMap<String, String>) {
+        (&self.binary, &self.variables)
     }
 
     /// Invokes the function in an idle environment, or in a new one.

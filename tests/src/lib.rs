@@ -42,11 +42,14 @@ pub fn tool_folder(name: &str) -> PathBuf {
     folder
 }
 
-/// Asks again and again until the answer is yes; fails when it stays no for a minute.
+/// How long [`until`] waits between two questions.
+const INTERVAL: Duration = Duration::from_millis(5);
+
+/// Asks every few milliseconds until the answer is yes; fails when it stays no for a minute.
 pub async fn until<F: Future<Output = bool>>(mut asked: impl FnMut() -> F) {
     let answered = async {
         while !asked().await {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(INTERVAL).await;
         }
     };
     tokio::time::timeout(Duration::from_mins(1), answered).await.expect("it came to pass");

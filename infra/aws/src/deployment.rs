@@ -39,7 +39,8 @@ async fn letting_in(clients: &Clients) -> Result<(App, SecretString), StartError
         secret(clients, config::ORGANIZATION_SECRET),
     )?;
     let first_user = Some(FirstUser { user_secret, organization_secret });
-    Ok((App { token_keys: token_keys(&masters)?, first_user, ..bare(clients)? }, masters))
+    let (token_keys, pkce_key) = (token_keys(&masters)?, Config::pkce_key()?);
+    Ok((App { token_keys, pkce_key, first_user, ..bare(clients)? }, masters))
 }
 
 /// Builds what the vendors' callback is given: nobody logs in there, and instances are made.
@@ -76,10 +77,6 @@ pub async fn keeper() -> Result<App, StartError> {
 /// Builds what all have that touch grants; the keys of what a function does not do are drawn at random.
 fn bare(clients: &Clients) -> Result<App, StartError> {
     let unused = |purpose| Key::derive(random::secret().as_bytes(), purpose);
-    let pkce_key = match config::optional(config::PKCE_KEY) {
-        Some(_) => Config::pkce_key()?,
-        None => unused("pkce"),
-    };
     Ok(App {
         catalogue: Config::catalogue()?,
         clock: Clock::System,
@@ -88,7 +85,7 @@ fn bare(clients: &Clients) -> Result<App, StartError> {
         clients: Cache::default(),
         registry: Arc::new(registry(clients)?),
         token_keys: TokenKeys::new(unused("element-token")),
-        pkce_key,
+        pkce_key: unused("pkce"),
         first_user: None,
         connect: None,
         sender: Sender::new(Limits::default())?,

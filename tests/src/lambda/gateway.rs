@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use valetkey::{clock, random};
@@ -62,7 +63,8 @@ fn gateways_own(status: StatusCode, message: &str) -> Response {
 }
 
 fn event(parts: &axum::http::request::Parts, body: &[u8]) -> Value {
-    let path = parts.uri.path();
+    // Routes are found by the path as it was sent; functions get it decoded.
+    let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
     let query = parts.uri.query().unwrap_or_default();
     let mut parameters = BTreeMap::<String, String>::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {

@@ -149,6 +149,11 @@ impl Stack {
         }
     }
 
+    /// Gives a function's binary and the variables that it is started with.
+    pub fn deployed(&self, function: &str) -> (&Path, &BTreeMap<String, String>) {
+        self.functions[function].deployed()
+    }
+
     /// Tells what the only environment of a function has used so far.
     pub fn usage(&self, function: &str) -> Usage {
         self.functions[function].usage()

@@ -15,7 +15,7 @@ use valetkey::element::{Element, OAuth2, Pkce, ResponseMode};
 
 /// The vendor that the contributors' page adds.
 fn example() -> Vec<Element> {
-    let page = include_str!("../../shared/elements/README.md");
+    let page = include_str!("../../../shared/elements/README.md");
     let text = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let read = valetkey::element::read(text).unwrap();
     assert_eq!(valetkey::check::problems(&read), Vec::<String>::new());

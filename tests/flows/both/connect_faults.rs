@@ -15,7 +15,7 @@ use valetkey::link::{self, Link};
 use valetkey::user::{self, User};
 use valetkey::vault::Vault;
 
-use crate::revision_faults::{SECOND, access_token, found, rekey};
+use crate::both::revision_faults::{SECOND, access_token, found, rekey};
 
 const SECRETS: [(&str, &str); 2] =
     [("oauth.api.key", "planted-api-key"), ("oauth.api.secret", "planted-api-secret")];

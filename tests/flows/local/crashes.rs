@@ -8,10 +8,10 @@ use valetkey::removal;
 use valetkey::renewal::{self, Ask};
 use valetkey::revision::{Revision, revise};
 
-use crate::connect_faults::{Client, comes_back, registered, visit, visit_again};
-use crate::revision_faults::found;
+use crate::both::connect_faults::{Client, comes_back, registered, visit, visit_again};
+use crate::both::revision_faults::found;
 
-const TABLE: &str = include_str!("../../shared/crashes.md");
+const TABLE: &str = include_str!("../../../shared/crashes.md");
 
 /// Gives the cells of a section's rows.
 fn rows(section: &str) -> Vec<Vec<&'static str>> {
@@ -70,10 +70,10 @@ async fn the_tables_operations_are_those_that_are_made() {
 
 #[test]
 fn the_tables_tests_are_there() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/flows");
-    let sources =
-        std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()));
-    let sources: String = sources.map(Result::unwrap).collect();
+    let flows = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("flows");
+    let folders = ["both", "local"].map(|folder| std::fs::read_dir(flows.join(folder)).unwrap());
+    let files = folders.into_iter().flatten().map(|file| std::fs::read_to_string(file.unwrap().path()));
+    let sources: String = files.map(Result::unwrap).collect();
     let sections = TABLE.split("\n## ").skip(1).filter_map(|section| section.lines().next());
     let mut named = 0;
     for row in sections.flat_map(rows) {

@@ -6,7 +6,7 @@ use tests::broker::Broker;
 use tests::client::{Client, ok, outcome};
 use tests::visitor::{Visitor, own_client};
 
-use crate::connect_attacks::started;
+use crate::both::connect_attacks::started;
 
 /// Where a browser must never be sent, with a list that allows `https://app.example/back`.
 const EVIL: [&str; 44] = [

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::broker::Broker;
-use tests::client::{API_KEY, API_SECRET, CALLBACK, body, ok, outcome, parameter};
+use tests::client::{API_KEY, API_SECRET, CALLBACK, Client, body, ok, outcome, parameter};
 use tests::until;
 use tokio::io::AsyncWriteExt;
 
@@ -108,20 +108,64 @@ async fn a_deleted_instance_is_gone_here_and_revoked_at_the_vendor() {
     assert_eq!(client.instance("infusionsoftcrm", "Next").await["id"], 2, "an id is never given again");
 }
 
-/// Twenty callers, each after another's refresh or together with it, while the sandbox rotates refresh
-/// tokens and ends the grant when an old one is used.
+/// Asks for the token of an instance twenty times at once.
+async fn twenty_callers(client: &Client, instance: &Value) -> Vec<(u16, Value)> {
+    let path = format!("/instances/{}/access-token", instance["id"]);
+    let calls = (0..20).map(|_| outcome(client.call(Method::GET, &path)));
+    futures_util::future::join_all(calls).await
+}
+
 #[tokio::test]
 async fn a_token_that_has_expired_is_refreshed_once_for_all_who_ask() {
+    let broker = Broker::start(&["--sandbox-grace", "0"]).await;
+    let instance = broker.client.instance("infusionsoftcrm", "Stale").await;
+    let before = broker.client.access_token(&instance["id"]).await;
+    broker.access_lives(1, -86_400, -1).await;
+    let answers = twenty_callers(&broker.client, &instance).await;
+    let token = &answers[0].1["access_token"];
+    assert!(token.is_string() && *token != before, "{answers:?}");
+    for (status, answer) in &answers {
+        assert_eq!((*status, &answer["access_token"]), (200, token), "{answer}");
+    }
+    assert_eq!(broker.stats().await["refreshes"], 1);
+}
+
+/// Every token has expired when it comes, so callers refresh one after another. The sandbox rotates refresh tokens
+/// and ends the grant when an old one is used.
+#[tokio::test]
+async fn callers_who_refresh_one_after_another_use_no_refresh_token_twice() {
     let broker = Broker::start(&["--sandbox-access-lifetime", "0", "--sandbox-grace", "0"]).await;
     let instance = broker.client.instance("infusionsoftcrm", "Stale").await;
-    let path = format!("/instances/{}/access-token", instance["id"]);
-    let calls = (0..20).map(|_| outcome(broker.client.call(Method::GET, &path)));
-    for (status, answer) in futures_util::future::join_all(calls).await {
+    for (status, answer) in twenty_callers(&broker.client, &instance).await {
         assert_eq!(status, 200, "{answer}");
     }
     let shown = ok(broker.client.call(Method::GET, &format!("/instances/{}", instance["id"]))).await;
-    assert_eq!(shown["valid"], true, "no refresh token was used twice");
-    assert!(broker.stats().await["refreshes"].as_u64().unwrap() >= 1);
+    let stats = broker.stats().await;
+    assert_eq!((&shown["valid"], &stats["reuses"]), (&json!(true), &json!(0)), "{stats}");
+    assert!(stats["refreshes"].as_u64().unwrap() >= 1, "{stats}");
+}
+
+#[tokio::test]
+async fn minimum_seconds_has_a_token_refreshed_earlier_up_to_half_its_life() {
+    let broker = Broker::start(&[]).await;
+    let made = broker.client.instance("infusionsoftcrm", "Long").await;
+    let path = format!("/instances/{}/access-token", made["id"]);
+    let asked = async |query: &str| {
+        ok(broker.client.call(Method::GET, &format!("{path}{query}"))).await;
+        broker.stats().await["refreshes"].clone()
+    };
+    // It lives 10,000 s, of which half are not over: it is as good as any.
+    broker.access_lives(1, -4_000, 6_000).await;
+    assert_eq!(asked("?minimumSeconds=1000000").await, 0);
+    broker.access_lives(1, -7_000, 3_000).await;
+    for query in ["", "?minimumSeconds=2000"] {
+        assert_eq!(asked(query).await, 0, "{query}: 3,000 s are left");
+    }
+    assert_eq!(asked("?minimumSeconds=4000").await, 1);
+    for wrong in ["soon", "-1", "1.5"] {
+        let odd = broker.client.call(Method::GET, &format!("{path}?minimumSeconds={wrong}"));
+        assert_eq!(outcome(odd).await.0, 400, "{wrong}");
+    }
 }
 
 #[tokio::test]
@@ -136,9 +180,6 @@ async fn re_authentication_without_a_code_refreshes_the_grant() {
     let after = client.access_token(&made["id"]).await;
     assert_ne!(before, after);
     assert_eq!((client.userinfo(&after).await, broker.stats().await["refreshes"].clone()), (200, 1.into()));
-    let odd =
-        client.call(Method::GET, &format!("/instances/{}/access-token?minimumSeconds=soon", made["id"]));
-    assert_eq!(outcome(odd).await.0, 400);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The stores pass the contract suites: the embedded ones, and those of AWS on emulators.
+//! The embedded stores pass the contract suites.
 
 use std::future::ready;
 use std::path::Path;
@@ -33,14 +33,6 @@ mod registry {
     }
 
     tests::registry_suite!(ready(sqlite()));
-}
-
-mod vault_on_secrets_manager {
-    tests::vault_suite!(async { (tests::emulators::vault().await, ()) });
-}
-
-mod registry_on_dynamodb {
-    tests::registry_suite!(tests::emulators::registry());
 }
 
 /// Two connections to one database, as two processes would have.

@@ -95,7 +95,7 @@ async fn a_visitor_who_denied_tries_again_and_reloads_the_result() {
 async fn a_visitor_fills_in_what_is_missing_by_keyboard() {
     let elements = tempfile::tempdir().unwrap();
     // The sandbox's Infusionsoft, but one that cannot be connected without the account's host.
-    let plain = include_str!("../../shared/elements/infusionsoft.toml");
+    let plain = include_str!("../../../shared/elements/infusionsoft.toml");
     let asking =
         plain.replace("key = \"infusionsoft.server\"\n", "key = \"infusionsoft.server\"\nrequired = true\n");
     assert_ne!(asking, plain);

@@ -471,3 +471,33 @@ async fn bodies_that_are_made_to_hurt_do_not() {
         assert!(status == 404 && short, "{answer}");
     }
 }
+
+/// An API of the gateway gives functions the decoded path, the process for one machine reads it as it was sent.
+#[tokio::test]
+async fn a_path_is_percent_decoded_once() {
+    let broker = Broker::start(&[]).await;
+    let client = &broker.client;
+    client.instance("infusionsoftcrm", "Encoded").await;
+    for path in ["/elements/infusionsoft%63rm", "/instances/%31", "/elements/%69nfusionsoftcrm/instances/%31"]
+    {
+        ok(client.call(Method::GET, path)).await;
+    }
+    for (sent, meant) in [
+        ("a%20b", "a b"),
+        ("sch%C3%B6n", "sch\u{f6}n"),
+        ("a+b", "a+b"),
+        ("100%25", "100%"),
+        ("%2541", "%41"),
+        ("%252541", "%2541"),
+    ] {
+        let (status, answer) = outcome(client.call(Method::GET, &format!("/elements/{sent}"))).await;
+        assert_eq!((status, &answer["message"]), (404, &json!(format!("No element found with key {meant}"))));
+        let (status, answer) = outcome(client.call(Method::GET, &format!("/instances/{sent}"))).await;
+        let expected = json!(format!("No element instance found with ID {meant}"));
+        assert_eq!((status, &answer["message"]), (404, &expected));
+    }
+    // The gateway's decoded path does not tell an encoded slash from a slash.
+    for path in ["/elements/a%2Fb", "/instances/1%2F2", "/instances/%2F1", "/elements/..%2Finstances"] {
+        assert_eq!(outcome(client.call(Method::GET, path)).await.0, 404, "{path}");
+    }
+}

@@ -239,7 +239,7 @@ async fn a_wrong_descriptor_is_named_with_its_file_and_field() {
     let elements = folder.path().join("elements");
     std::fs::create_dir(&elements).unwrap();
     let descriptor =
-        include_str!("../src/vendor.toml").replace("http://127.0.0.1:0/token", "http://example.com/token");
+        include_str!("../../src/vendor.toml").replace("http://127.0.0.1:0/token", "http://example.com/token");
     std::fs::write(elements.join("mine.toml"), descriptor).unwrap();
     let error = refusal(&folder.path().join("data"), &["--elements", elements.to_str().unwrap()]).await;
     assert!(error.contains("mine.toml") && error.contains("oauth2.token.url"), "{error}");

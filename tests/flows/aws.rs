@@ -1,0 +1,7 @@
+//! What is particular to AWS: the functions alone.
+
+mod calls;
+mod faults;
+mod log;
+mod stores;
+mod variables;

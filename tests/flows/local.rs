@@ -1,0 +1,21 @@
+//! The process for one machine, and what needs no started broker.
+
+mod browser;
+mod classification;
+mod command;
+mod conformance;
+mod crashes;
+mod database;
+mod deploy;
+mod descriptors;
+mod events;
+mod faults;
+mod fuzz;
+mod hosts;
+mod readme;
+mod sandbox;
+mod secrets;
+mod server_errors;
+mod stores;
+mod template;
+mod tree;
