@@ -350,7 +350,9 @@ fn finished(outcome: Result<Response<Body>, Error>, request_id: &str) -> Respons
 /// Turns an error into its answer; what is ours to mend goes to the log.
 fn refusal(error: &Error, request_id: &str) -> Response<Body> {
     let status = error.status();
-    if status.is_server_error() {
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(count.ServerError = 1, status = status.as_u16(), cause = ?error, "failed");
+    } else if status.is_server_error() {
         tracing::error!(status = status.as_u16(), cause = ?error, "failed");
     }
     let body =

@@ -26,6 +26,7 @@ mod hosts;
 mod leaks;
 mod life_and_death;
 mod oidc_provider;
+mod panics;
 mod readme;
 mod refresh;
 mod revision_faults;

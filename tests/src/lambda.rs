@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use environment::{Environment, Process, Usage};
 
 /// One function: its binary, its variables, and the environments that run it now.
-pub(crate) struct Function {
+pub struct Function {
     binary: PathBuf,
     variables: BTreeMap<String, String>,
     log: PathBuf,
@@ -36,7 +36,8 @@ struct Environments {
 }
 
 /// What became of an invocation.
-pub(crate) enum Invoked {
+#[derive(Debug)]
+pub enum Invoked {
     /// The function's response, as JSON.
     Answered(serde_json::Value),
     /// The function failed, or its process died.
@@ -45,13 +46,13 @@ pub(crate) enum Invoked {
 
 impl Function {
     /// Gives a function's binary its variables; its log lines are appended to `log`.
-    pub(crate) fn new(binary: PathBuf, variables: BTreeMap<String, String>, log: PathBuf) -> Self {
+    pub fn new(binary: PathBuf, variables: BTreeMap<String, String>, log: PathBuf) -> Self {
         assert!(binary.exists(), "{} is missing: build it first", binary.display());
         Self { binary, variables, log, environments: Mutex::default() }
     }
 
     /// Invokes the function in an idle environment, or in a new one.
-    pub(crate) async fn invoke(&self, event: serde_json::Value) -> Invoked {
+    pub async fn invoke(&self, event: serde_json::Value) -> Invoked {
         let idle = self.environments.lock().unwrap().idle.pop();
         let mut environment = match idle {
             Some(environment) => environment,
@@ -75,6 +76,11 @@ impl Function {
             environments.processes.push(Arc::clone(&environment.process));
         }
         !environments.down && !environment.process.is_dead()
+    }
+
+    /// Counts the processes that have been started since the function was last killed.
+    pub fn started(&self) -> usize {
+        self.environments.lock().unwrap().processes.len()
     }
 
     /// Tells what the only environment has used so far.
