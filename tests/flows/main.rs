@@ -4,6 +4,7 @@
 
 mod aws_calls;
 mod aws_faults;
+mod aws_keys;
 mod aws_log;
 mod browser;
 mod browser_connect;

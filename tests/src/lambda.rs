@@ -51,6 +51,14 @@ impl Function {
         Self { binary, variables, log, environments: Mutex::default() }
     }
 
+    /// Makes the same function with another value of one variable, and with a log of its own.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str, log: PathBuf) -> Self {
+        let mut variables = self.variables.clone();
+        variables.insert(name.to_owned(), value.to_owned());
+        Self::new(self.binary.clone(), variables, log)
+    }
+
     /// Invokes the function in an idle environment, or in a new one.
     pub async fn invoke(&self, event: serde_json::Value) -> Invoked {
         let idle = self.environments.lock().unwrap().idle.pop();
