@@ -26,6 +26,7 @@ mod fuzz;
 mod hosts;
 mod leaks;
 mod life_and_death;
+mod odd_requests;
 mod oidc_provider;
 mod panics;
 mod readme;

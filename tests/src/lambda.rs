@@ -61,6 +61,11 @@ impl Function {
 
     /// Invokes the function in an idle environment, or in a new one.
     pub async fn invoke(&self, event: serde_json::Value) -> Invoked {
+        self.invoke_raw(event.to_string().into_bytes()).await
+    }
+
+    /// Invokes the function with an event that may be no JSON.
+    pub async fn invoke_raw(&self, event: Vec<u8>) -> Invoked {
         let idle = self.environments.lock().unwrap().idle.pop();
         let mut environment = match idle {
             Some(environment) => environment,
