@@ -1,6 +1,7 @@
 //! Requests and responses: from a route's table to an answer in the contract's shape.
 
 mod call;
+pub mod target;
 
 use std::panic::AssertUnwindSafe;
 
@@ -194,6 +195,7 @@ impl<S> Router<S> {
         headers.insert("access-control-allow-methods", header(&methods.join(", ")));
         headers.insert(ALLOW, header(&methods.join(", ")));
         let asked = request.headers().get("access-control-request-headers");
+        let asked = asked.filter(|names| names.to_str().is_ok());
         let usual = HeaderValue::from_static("Authorization, Content-Type, Accept");
         headers.insert("access-control-allow-headers", asked.cloned().unwrap_or(usual));
         headers.insert("access-control-max-age", HeaderValue::from_static("3600"));
@@ -315,7 +317,12 @@ fn response(status: StatusCode, body: Body) -> Response<Body> {
 
 /// Answers for a request that reaches no router.
 pub fn refuse(error: Error) -> Response<Body> {
-    finished(Err(error), &random::id())
+    refuse_as(error, &random::id())
+}
+
+/// Answers for a request that reaches no router and has a number already.
+pub fn refuse_as(error: Error, request_id: &str) -> Response<Body> {
+    finished(Err(error), request_id)
 }
 
 /// Gives an answer that people see its number, and keeps browsers from making more of it than it is.

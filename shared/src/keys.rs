@@ -8,6 +8,38 @@ use subtle::ConstantTimeEq;
 
 use crate::random;
 
+/// The shortest secret that keys are made of, or that lets a caller in, in bytes.
+const SHORTEST_SECRET: usize = 32;
+
+/// Why a deployment does not start with a secret. It does not hold the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WeakSecret {
+    /// Somebody could find it out by trying.
+    #[error("it is shorter than {SHORTEST_SECRET} bytes")]
+    Short,
+    /// It is the same in every deployment of the template, which everybody can read.
+    #[error("it is a reference that nothing has resolved")]
+    Unresolved,
+}
+
+/// Refuses a secret that others could know; of several, which white space separates, each must be good.
+pub fn check_secret(secrets: &str) -> Result<(), WeakSecret> {
+    if is_reference(secrets) {
+        return Err(WeakSecret::Unresolved);
+    }
+    let mut parts = secrets.split_whitespace().peekable();
+    if parts.peek().is_none() || parts.any(|secret| secret.len() < SHORTEST_SECRET) {
+        return Err(WeakSecret::Short);
+    }
+    Ok(())
+}
+
+/// Tells whether a text still holds a reference of the template: `{{resolve:…}}` or `${…}`.
+pub fn is_reference(text: &str) -> bool {
+    let holds = |from: &str, to: &str| text.split_once(from).is_some_and(|(_, rest)| rest.contains(to));
+    holds("{{resolve:", "}}") || holds("${", "}")
+}
+
 /// The number of a key, so that tokens made with an old key stay valid beside a new one.
 pub type KeyNumber = u8;
 
@@ -182,6 +214,25 @@ mod tests {
         assert_ne!(both.token(1, 7, "salt"), both.token(2, 7, "salt"));
         assert!(TokenKeys::derive(" ", "element-token").is_none());
         assert_eq!(both.token(0, 7, "salt"), None);
+    }
+
+    #[test]
+    fn a_secret_that_others_could_know_is_refused() {
+        let good = "a".repeat(SHORTEST_SECRET);
+        for secrets in [&good, &format!("{good}\n"), &format!("{good} {good}"), &format!("$a{{}}{good}")] {
+            assert_eq!(check_secret(secrets), Ok(()), "{secrets}");
+        }
+        for secrets in ["", " ", "x", &good[1..], &format!("{} ", &good[1..]), &format!("{good} x")] {
+            assert_eq!(check_secret(secrets), Err(WeakSecret::Short), "{secrets}");
+        }
+        for secrets in [
+            "{{resolve:secretsmanager:arn:aws:secretsmanager:eu-west-1:1:secret:pkce-key:SecretString}}",
+            "${PkceKey}",
+            &format!("{good} ${{TokenKey}}"),
+            &format!("{good}-{{{{resolve:ssm:key}}}}"),
+        ] {
+            assert_eq!(check_secret(secrets), Err(WeakSecret::Unresolved), "{secrets}");
+        }
     }
 
     #[test]

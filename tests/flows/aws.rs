@@ -2,6 +2,7 @@
 
 mod calls;
 mod faults;
+mod keys;
 mod log;
 mod stores;
 mod variables;

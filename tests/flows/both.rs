@@ -10,6 +10,7 @@ mod durability;
 mod flow;
 mod leaks;
 mod life_and_death;
+mod odd_requests;
 mod oidc_provider;
 mod refresh;
 pub(crate) mod revision_faults;

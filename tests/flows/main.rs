@@ -6,4 +6,5 @@
 
 mod aws;
 mod both;
+mod built;
 mod local;

@@ -15,6 +15,7 @@ use valetkey::instance;
 use valetkey::registry::{Change, DUE, Registry, Written};
 
 use crate::client::Client;
+use crate::lambda::Function;
 use crate::lambda::recorder::Fault;
 use crate::lambda::stack::Stack;
 
@@ -113,6 +114,11 @@ impl Broker {
     /// Names the file that the log goes to.
     pub fn log_path(&self) -> PathBuf {
         self.lambda.as_ref().map_or_else(|| log_path(&self.data), |stack| stack.log.clone())
+    }
+
+    /// Gives a function.
+    pub fn function(&self, name: &str) -> &Function {
+        &self.lambda.as_ref().expect("on Lambda").functions[name]
     }
 
     /// Gives what a function has asked of AWS since this was asked last.

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use environment::{Environment, Process, Usage};
 
 /// One function: its binary, its variables, and the environments that run it now.
-pub(crate) struct Function {
+pub struct Function {
     binary: PathBuf,
     variables: BTreeMap<String, String>,
     log: PathBuf,
@@ -37,7 +37,8 @@ struct Environments {
 }
 
 /// What became of an invocation.
-pub(crate) enum Invoked {
+#[derive(Debug)]
+pub enum Invoked {
     /// The function's response, as JSON.
     Answered(serde_json::Value),
     /// The function failed, or its process died.
@@ -46,7 +47,7 @@ pub(crate) enum Invoked {
 
 impl Function {
     /// Gives a function's binary its variables; its log lines are appended to `log`.
-    pub(crate) fn new(binary: PathBuf, variables: BTreeMap<String, String>, log: PathBuf) -> Self {
+    pub fn new(binary: PathBuf, variables: BTreeMap<String, String>, log: PathBuf) -> Self {
         assert!(binary.exists(), "{} is missing: build it first", binary.display());
         Self { binary, variables, log, environments: Mutex::default() }
     }
@@ -56,8 +57,21 @@ impl Function {
         (&self.binary, &self.variables)
     }
 
+    /// Makes the same function with another value of one variable, and with a log of its own.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str, log: PathBuf) -> Self {
+        let mut variables = self.variables.clone();
+        variables.insert(name.to_owned(), value.to_owned());
+        Self::new(self.binary.clone(), variables, log)
+    }
+
     /// Invokes the function in an idle environment, or in a new one.
-    pub(crate) async fn invoke(&self, event: serde_json::Value) -> Invoked {
+    pub async fn invoke(&self, event: serde_json::Value) -> Invoked {
+        self.invoke_raw(event.to_string().into_bytes()).await
+    }
+
+    /// Invokes the function with an event that may be no JSON.
+    pub async fn invoke_raw(&self, event: Vec<u8>) -> Invoked {
         let idle = self.environments.lock().unwrap().idle.pop();
         let mut environment = match idle {
             Some(environment) => environment,
@@ -81,6 +95,11 @@ impl Function {
             environments.processes.push(Arc::clone(&environment.process));
         }
         !environments.down && !environment.process.is_dead()
+    }
+
+    /// Counts the processes that have been started since the function was last killed.
+    pub fn started(&self) -> usize {
+        self.environments.lock().unwrap().processes.len()
     }
 
     /// Tells what the only environment has used so far.

@@ -22,6 +22,8 @@ pub const ROUTES: &[Route<App>] = &[
     route!(pure GET "/elements/{keyOrId}/configuration", configuration),
     route!(pure GET "/elements/{keyOrId}/metadata", metadata),
     route!(pure GET "/elements/{keyOrId}", one),
+    #[cfg(feature = "test-panic")]
+    route!(pure GET "/panic", panics),
 ];
 
 fn list(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {
@@ -60,6 +62,12 @@ fn configuration(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> 
 
 fn metadata(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {
     http::json(&ElementMetadata::new(catalogue.element(call.parameter("keyOrId"))?))
+}
+
+#[cfg(feature = "test-panic")]
+#[expect(clippy::panic, reason = "it is there to panic")]
+fn panics(_: &App, _: &Call) -> Result<Response<Body>, Error> {
+    panic!("planted")
 }
 
 fn one(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use valetkey::catalogue::{Catalogue, read_folder};
 use valetkey::connect::{self, Connect};
-use valetkey::keys::Key;
+use valetkey::keys::{self, Key, WeakSecret};
 use valetkey::page::Look;
 
 use crate::StartError;
@@ -42,9 +42,13 @@ pub const METRICS: &str = "VALETKEY_METRICS";
 /// A folder of further elements, such as a layer's; optional.
 pub const ELEMENTS: &str = "VALETKEY_ELEMENTS";
 
-/// Reads a variable that the template must have set.
+/// Reads a variable that the template must have set, to a value.
 pub fn required(name: &'static str) -> Result<String, StartError> {
-    optional(name).ok_or(StartError::Unset(name))
+    let value = optional(name).ok_or(StartError::Unset(name))?;
+    if keys::is_reference(&value) {
+        return Err(StartError::Wrong(name, WeakSecret::Unresolved.to_string()));
+    }
+    Ok(value)
 }
 
 /// Reads a variable that the template may have set.
@@ -78,6 +82,8 @@ impl Config {
 
     /// Reads the key that code verifiers are made with.
     pub fn pkce_key() -> Result<Key, StartError> {
-        Ok(Key::derive(required(PKCE_KEY)?.as_bytes(), "pkce"))
+        let master = required(PKCE_KEY)?;
+        keys::check_secret(&master).map_err(|cause| StartError::Wrong(PKCE_KEY, cause.to_string()))?;
+        Ok(Key::derive(master.as_bytes(), "pkce"))
     }
 }

@@ -7,7 +7,7 @@ use valetkey::app::App;
 use valetkey::client::Cache;
 use valetkey::clock::Clock;
 use valetkey::connect::Connect;
-use valetkey::keys::{Key, TokenKeys};
+use valetkey::keys::{self, Key, TokenKeys};
 use valetkey::oauth::send::{Limits, Sender};
 use valetkey::random;
 use valetkey::registry::Registry;
@@ -106,9 +106,15 @@ fn registry(clients: &Clients) -> Result<DynamoRegistry, StartError> {
     Ok(DynamoRegistry::new(clients.dynamodb.clone(), required(config::TABLE)?))
 }
 
-/// Reads one of the secrets that the template generates, whose name a variable holds.
+/// Reads one of the secrets that the template generates, whose name a variable holds. Keys are made of some,
+/// the others let the first user in: none may be one that others could know.
 async fn secret(clients: &Clients, variable: &'static str) -> Result<SecretString, StartError> {
-    let request = clients.secrets_manager.get_secret_value().secret_id(required(variable)?);
+    let name = required(variable)?;
+    let request = clients.secrets_manager.get_secret_value().secret_id(&name);
     let found = request.send().await.map_err(|error| failure::store("GetSecretValue", &error))?;
-    found.secret_string.map(SecretString::from).ok_or(StartError::Malformed(variable))
+    let text = found.secret_string.ok_or(StartError::Malformed(variable))?;
+    match keys::check_secret(&text) {
+        Ok(()) => Ok(text.into()),
+        Err(cause) => Err(StartError::Weak { variable, secret: name, cause }),
+    }
 }

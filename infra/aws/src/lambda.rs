@@ -1,23 +1,34 @@
 //! Serves a function's routes to the Lambda runtime, and logs.
 
+pub mod event;
 mod line;
 
-use lambda_http::lambda_runtime::{self, LambdaEvent};
-use lambda_http::{Request, service_fn};
+use std::convert::Infallible;
+
+use event::Event;
+use lambda_http::lambda_runtime::{self, LambdaEvent, Runtime};
+use lambda_http::tower::util::MapRequestLayer;
+use lambda_http::{RequestExt, service_fn};
 use serde_json::Value;
 use tracing::Instrument;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
-use valetkey::http::{Route, Router};
+use valetkey::http::{self, Route, Router};
 
 use crate::{StartError, config};
 
 /// Serves until Lambda ends the process. A panic in a route answers 500, and the next request is served.
 pub async fn serve<S: Sync + 'static>(routes: &'static [Route<S>], state: S) -> Result<(), StartError> {
     let router = Router::new(routes);
-    let handler =
-        async |request: Request| Ok::<_, std::convert::Infallible>(router.answer(&state, request).await);
-    lambda_http::run(service_fn(handler)).await.map_err(StartError::Runtime)
+    let handler = async |LambdaEvent { payload, context }: LambdaEvent<Event>| {
+        let answer = match event::to_request(payload) {
+            Ok(request) => router.answer(&state, request.with_lambda_context(context)).await,
+            Err(error) => http::refuse_as(error, &context.request_id),
+        };
+        Ok::<_, Infallible>(event::to_response(answer))
+    };
+    let runtime = Runtime::new(service_fn(handler)).layer(MapRequestLayer::new(event::mended));
+    runtime.run().await.map_err(StartError::Runtime)
 }
 
 /// Answers a schedule's events until Lambda ends the process. A failure is told to Lambda, which tries again

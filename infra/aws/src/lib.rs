@@ -20,6 +20,8 @@ pub mod registry;
 #[cfg(feature = "stores")]
 pub mod vault;
 
+use std::fmt;
+
 #[cfg(feature = "stores")]
 pub use clients::Clients;
 pub use config::Config;
@@ -30,7 +32,7 @@ pub use registry::DynamoRegistry;
 pub use vault::SecretsManagerVault;
 
 /// Why a function cannot start; Lambda logs it and tries again.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum StartError {
     /// The template did not set a variable.
     #[error("the environment variable {0} is not set")]
@@ -47,6 +49,16 @@ pub enum StartError {
     /// A secret of the deployment does not hold what the template put there.
     #[error("the secret that {0} names does not hold what the template put there")]
     Malformed(&'static str),
+    /// A secret of the deployment is one that others could know.
+    #[error("the secret {secret}, which the environment variable {variable} names, is wrong: {cause}")]
+    Weak {
+        /// The variable.
+        variable: &'static str,
+        /// The secret's name or ARN.
+        secret: String,
+        /// What is wrong with it.
+        cause: valetkey::keys::WeakSecret,
+    },
     /// The HTTP client for vendors and AWS cannot be built.
     #[cfg(feature = "stores")]
     #[error(transparent)]
@@ -54,4 +66,11 @@ pub enum StartError {
     /// The Lambda runtime failed.
     #[error("the Lambda runtime failed: {0}")]
     Runtime(lambda_http::Error),
+}
+
+/// `main` prints the error that it ends with in this form, and whoever reads the log should get a sentence.
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

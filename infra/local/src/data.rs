@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use valetkey::keys::Key;
+use valetkey::keys::{self, Key, WeakSecret};
 use valetkey::registry::Registry;
 use valetkey::seal::Seal;
 use valetkey::user;
@@ -41,6 +41,16 @@ pub enum FolderError {
         path: PathBuf,
         /// What it should hold.
         what: &'static str,
+    },
+    /// A secret of the first user's is one that others could know.
+    #[error("{member} in {path} is wrong: {cause}")]
+    Weak {
+        /// The file.
+        path: PathBuf,
+        /// The secret.
+        member: &'static str,
+        /// What is wrong with it.
+        cause: WeakSecret,
     },
     /// The database is there and its key file is not.
     #[error(
@@ -118,10 +128,7 @@ impl Folder {
         }
         let path = self.first_user_path();
         let secrets = match read(&path)? {
-            Some(text) => serde_json::from_str(&text).map_err(|_| FolderError::Malformed {
-                path,
-                what: "{\"userSecret\", \"organizationSecret\"}",
-            })?,
+            Some(text) => parse_first_user(&path, &text)?,
             None => write_first_user(&path)?,
         };
         let first = user::FirstUser {
@@ -139,6 +146,20 @@ impl Folder {
     fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+}
+
+fn parse_first_user(path: &Path, text: &str) -> Result<FirstUser, FolderError> {
+    let secrets: FirstUser = serde_json::from_str(text).map_err(|_| FolderError::Malformed {
+        path: path.to_owned(),
+        what: "{\"userSecret\", \"organizationSecret\"}",
+    })?;
+    for (member, secret) in
+        [("userSecret", &secrets.user_secret), ("organizationSecret", &secrets.organization_secret)]
+    {
+        let weak = |cause| FolderError::Weak { path: path.to_owned(), member, cause };
+        keys::check_secret(secret.expose_secret()).map_err(weak)?;
+    }
+    Ok(secrets)
 }
 
 fn write_first_user(path: &Path) -> Result<FirstUser, FolderError> {

@@ -6,6 +6,7 @@
 pub mod broker;
 pub mod data;
 mod first_start;
+mod lenient;
 pub mod options;
 pub mod sandbox;
 mod server;

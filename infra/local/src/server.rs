@@ -20,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use valetkey::clock::{Clock, Stopwatch};
 use valetkey::error::Error;
-use valetkey::http::{self, LONGEST_BODY};
+use valetkey::http::{self, LONGEST_BODY, target};
 
 use crate::broker::Broker;
+use crate::lenient::Lenient;
 use crate::store::SqliteRegistry;
 
 /// What the server's requests share.
@@ -67,7 +68,8 @@ pub(crate) async fn serve(
     }
     let routes = sandbox.unwrap_or_default().fallback_service(any(answer).with_state(served));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = axum::serve(listener, routes).with_graceful_shutdown(async { stopped.await.unwrap_or(()) });
+    let serving =
+        axum::serve(Lenient(listener), routes).with_graceful_shutdown(async { stopped.await.unwrap_or(()) });
     let mut serving = pin!(serving.into_future());
     tokio::select! {
         ended = &mut serving => return ended,
@@ -123,7 +125,11 @@ async fn keep_sweeping(
 
 /// Answers a request in a task of its own: a client that hangs up must not stop an exchange half-way.
 async fn answer(State(served): State<Served>, request: Request) -> Response {
-    let (parts, stream) = request.into_parts();
+    let (mut parts, stream) = request.into_parts();
+    parts.uri = match target::encoded_once(&parts.uri) {
+        Ok(uri) => uri,
+        Err(error) => return response(http::refuse(error)),
+    };
     let bytes = match body::to_bytes(stream, LONGEST_BODY).await {
         Ok(bytes) => bytes,
         Err(error) if error.source().is_some_and(<dyn std::error::Error>::is::<LengthLimitError>) => {

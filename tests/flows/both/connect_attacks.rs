@@ -74,7 +74,7 @@ async fn a_callback_without_its_state_is_refused_in_the_same_words_and_changes_n
         words.insert(said(&got));
     }
     // Another element's, none's, a number in the place of the key, and another method.
-    for path in ["infusionsoftcrm", "nothing", "900002", "..%2ffaulty", &"x".repeat(1_000)] {
+    for path in ["infusionsoftcrm", "nothing", "900002", "..%252ffaulty", &"x".repeat(1_000)] {
         let url = format!("{}/oauth/callback/{path}?code=c&state={state}", client.base);
         let got = visitor.open(&url).await;
         assert_eq!(got.status, 400, "{path}");

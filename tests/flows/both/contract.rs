@@ -260,7 +260,7 @@ async fn a_redirect_url_needs_a_key_and_a_sound_callback() {
     assert_eq!(tests::client::parameter(&oauth_url, "scope").as_deref(), Some("a b"));
     assert_eq!(tests::client::parameter(&oauth_url, "state").as_deref(), Some("&=+é"));
     let unknown = broker.client.bare(Method::GET, "/elements/..%2fx/oauth/url?apiKey=k");
-    assert_eq!(outcome(unknown).await.1["message"], "No element found with key ../x");
+    assert_eq!(outcome(unknown).await.0, 404);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 use tests::broker::{Broker, command};
@@ -11,7 +12,8 @@ use tokio::io::AsyncWriteExt;
 
 /// Runs the command to its end, and gives whether it succeeded and what it printed on each stream.
 async fn run(arguments: &[&str]) -> (bool, String, String) {
-    let output = command().args(arguments).output().await.unwrap();
+    let output = tokio::time::timeout(Duration::from_mins(1), command().args(arguments).output());
+    let output = output.await.unwrap().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.success(), text(output.stdout), text(output.stderr))
 }
@@ -74,7 +76,7 @@ async fn a_client_that_sends_half_a_request_does_not_keep_the_process() {
         .unwrap();
     broker.client.root("/sandbox/stats").await;
     broker.terminate();
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), broker.end()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(30), broker.end()).await;
     assert!(ended.expect("it ends").0.success());
 }
 
@@ -231,6 +233,32 @@ async fn a_missing_or_foreign_key_file_is_one_clear_sentence() {
     assert!(refusal(&broker.data, &[]).await.contains("does not fit"));
     std::fs::write(&key, kept).unwrap();
     broker.restart().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_others_could_know_is_one_clear_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let sixteen_bytes = "cGxhbnRlZC13ZWFrLWtleQ==";
+    for key in ["planted-weak-key", sixteen_bytes, "{{resolve:ssm:planted-weak-key}}", "${planted-weak-key}"]
+    {
+        std::fs::write(folder.path().join("key"), key).unwrap();
+        let error = refusal(folder.path(), &[]).await;
+        assert!(error.contains("/key does not hold a key of 32 bytes"), "{error}");
+        assert!(!error.contains(key), "{error}");
+    }
+    std::fs::remove_file(folder.path().join("key")).unwrap();
+    let good = "g".repeat(32);
+    for weak in ["planted-weak-secret", "{{resolve:ssm:planted-weak-secret-of-32-bytes}}"] {
+        for (user, organization, member) in
+            [(weak, good.as_str(), "userSecret"), (&good, weak, "organizationSecret")]
+        {
+            let secrets = json!({"userSecret": user, "organizationSecret": organization});
+            std::fs::write(folder.path().join("first-user.json"), secrets.to_string()).unwrap();
+            let error = refusal(folder.path(), &[]).await;
+            assert!(error.contains(member) && error.contains("first-user.json"), "{error}");
+            assert!(!error.contains("planted"), "{error}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use aws::lambda::event;
 use lambda_http::http::header::AUTHORIZATION;
 use lambda_http::http::{HeaderMap, HeaderValue};
 use lambda_http::{Body, Request};
@@ -160,6 +161,46 @@ proptest! {
             prop_assert!(!label.is_empty() && label.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-'));
             let url = url::Url::parse(&format!("https://{host}/oauth")).unwrap();
             prop_assert_eq!(url.host_str(), Some(host.as_str()));
+        }
+    }
+}
+
+/// A string of JSON of any bytes, escaped or not.
+fn some_json_string() -> impl Strategy<Value = Vec<u8>> {
+    let character = prop_oneof![
+        8 => "[ -~]".prop_map(|text| text.replace(['"', '\\'], "").into_bytes()),
+        2 => any::<u8>().prop_filter("it ends no string", |byte| !b"\"\\".contains(byte)).prop_map(|byte| vec![byte]),
+        2 => any::<u16>().prop_map(|unit| format!("\\u{unit:04x}").into_bytes()),
+        1 => "[ -!#-~]".prop_map(|letter| format!("\\{letter}").into_bytes()),
+    ];
+    prop::collection::vec(character, 0..40).prop_map(|characters| {
+        let inner = characters.concat();
+        let inner = inner.strip_suffix(b"\\").unwrap_or(&inner);
+        [b"\"", inner, b"\""].concat()
+    })
+}
+
+proptest! {
+    #[test]
+    fn an_event_is_answered_whatever_it_holds(
+        strings in prop::collection::vec(some_json_string(), 12), known: bool, is_base64: bool, method in "GET|POST|OPTIONS|[ -!#-Z]{0,9}",
+    ) {
+        let [path, query, name, value, authorization, accept, host, cookie, body, domain, scheme, kind] = strings.try_into().unwrap();
+        let path = if known { b"\"/elements/api-v2/instances\"".to_vec() } else { [b"\"/", &path[1..]].concat() };
+        let method = format!("\"{method}\"");
+        let event = [
+            b"{\"rawPath\":".as_slice(), &path, b",\"rawQueryString\":", &query, b",\"headers\":{", &name, b":", &value,
+            b",\"authorization\":", &authorization, b",\"accept\":", &accept, b",\"host\":", &host,
+            b",\"x-forwarded-proto\":", &scheme, b",\"content-type\":", &kind, b"},\"cookies\":[", &cookie, b",", &cookie,
+            b"],\"body\":", &body, b",\"isBase64Encoded\":", is_base64.to_string().as_bytes(),
+            b",\"requestContext\":{\"domainName\":", &domain, b",\"http\":{\"method\":", method.as_bytes(), b"}}}",
+        ].concat();
+        match event::to_request(event::read(&event)) {
+            Ok(request) => {
+                let (status, answer) = answered(request);
+                prop_assert!((200..500).contains(&status), "{} {}", status, answer);
+            }
+            Err(error) => prop_assert_eq!(error.status(), 400),
         }
     }
 }

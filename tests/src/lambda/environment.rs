@@ -85,7 +85,7 @@ impl Drop for Process {
 pub(super) struct Environment {
     /// The process.
     pub(super) process: Arc<Process>,
-    events: mpsc::Sender<Value>,
+    events: mpsc::Sender<Vec<u8>>,
     answers: mpsc::Receiver<Option<Value>>,
 }
 
@@ -93,7 +93,7 @@ pub(super) struct Environment {
 #[derive(Clone)]
 struct Api {
     process: Arc<Process>,
-    events: Arc<tokio::sync::Mutex<mpsc::Receiver<Value>>>,
+    events: Arc<tokio::sync::Mutex<mpsc::Receiver<Vec<u8>>>>,
     answers: mpsc::Sender<Option<Value>>,
 }
 
@@ -134,7 +134,7 @@ impl Environment {
     }
 
     /// Gives the process an event and waits for its answer; nothing when it failed or died.
-    pub(super) async fn invoke(&mut self, event: Value) -> Option<Value> {
+    pub(super) async fn invoke(&mut self, event: Vec<u8>) -> Option<Value> {
         let mut dead = self.process.dead.subscribe();
         self.events.send(event).await.ok()?;
         tokio::select! {
@@ -171,7 +171,7 @@ async fn next(State(api): State<Api>) -> Response {
         ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:test".into()),
         ("content-type", "application/json".into()),
     ];
-    (headers, event.to_string()).into_response()
+    (headers, event).into_response()
 }
 
 async fn response(State(api): State<Api>, body: Bytes) -> StatusCode {

@@ -49,7 +49,8 @@ pub struct Stack {
     pub log: PathBuf,
     /// What each function asked of AWS.
     pub calls: BTreeMap<String, Calls>,
-    functions: BTreeMap<String, Arc<Function>>,
+    /// The functions, by their binaries' names.
+    pub functions: BTreeMap<String, Arc<Function>>,
     gateway: JoinHandle<()>,
 }
 

@@ -1,0 +1,3 @@
+//! What is built as `sam build` builds it: the step `panic` of `tests/run` makes the binary first.
+
+mod panics;
