@@ -13,23 +13,20 @@
 )]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tests::family::{Family, Habit, Lifetimes, Trouble};
 use tests::machine::{Machine, create};
-use tests::suites::faulty::{Fault, Plan};
+use tests::stores::plan::{Fault, Plan};
+use tests::stores::versions::Version;
 use tests::told::Told;
 use valetkey::app::App;
 use valetkey::clock::Stopwatch;
-use valetkey::error::StoreError;
-use valetkey::grant::Grant;
 use valetkey::instance::{self, Instance, State};
 use valetkey::renewal::{self, Ask};
 use valetkey::sweep::{Limits, Report, sweep};
-use valetkey::vault::{PutError, Vault};
 
 const DAY: i64 = 86_400;
 
@@ -66,50 +63,11 @@ impl Dice {
     }
 }
 
-/// A vault that remembers every refresh token that it was given to keep.
-#[derive(Clone)]
-struct Remembering(Arc<dyn Vault>, Arc<Mutex<BTreeSet<String>>>);
-
-impl Remembering {
-    fn remember(&self, text: &SecretString) {
-        let grant = Grant::from_text(text).unwrap();
-        self.1.lock().unwrap().insert(grant.tokens.refresh_token.unwrap().expose_secret().to_owned());
-    }
-}
-
-#[async_trait]
-impl Vault for Remembering {
-    async fn create(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
-        self.0.create(secret, version, text).await?;
-        self.remember(text);
-        Ok(())
-    }
-
-    async fn put(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
-        self.0.put(secret, version, text).await?;
-        self.remember(text);
-        Ok(())
-    }
-
-    async fn get(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError> {
-        self.0.get(secret, version).await
-    }
-
-    async fn latest(&self, secret: &str) -> Result<Option<(String, SecretString)>, StoreError> {
-        self.0.latest(secret).await
-    }
-
-    async fn remove(&self, secret: &str) -> Result<(), StoreError> {
-        self.0.remove(secret).await
-    }
-}
-
 /// The world of the year.
 struct World {
     machine: Machine,
     family: Family,
     dice: Arc<Dice>,
-    stored: Arc<Mutex<BTreeSet<String>>>,
     count: u64,
     deaths: u64,
 }
@@ -122,16 +80,8 @@ impl World {
         family.lifetimes(Lifetimes { access: DAY, refresh: 45 * DAY, clock });
         let books = family.clone();
         machine.vendor.answers_by(move |request| books.answer(request));
-        let mut world = Self {
-            machine,
-            family,
-            dice: Arc::new(Dice(AtomicU64::new(20_261_122))),
-            stored: Arc::default(),
-            count,
-            deaths: 0,
-        };
-        let vault = Remembering(Arc::clone(&world.machine.vault), Arc::clone(&world.stored));
-        world.machine.vault = Arc::new(vault);
+        let dice = Arc::new(Dice(AtomicU64::new(20_261_122)));
+        let world = Self { machine, family, dice, count, deaths: 0 };
         let app = world.machine.sound();
         for number in 0..count {
             create(&app).await.unwrap();
@@ -147,9 +97,9 @@ impl World {
     fn process(&self, operations: u64) -> (App, Plan) {
         let dies_at = (self.dice.below(1_000) < DEATHS).then(|| 1 + self.dice.below(operations));
         let dice = Arc::clone(&self.dice);
-        let plan = Plan::by(true, move |number| match (dies_at, dice.below(1_000)) {
+        let plan = Plan::by(move |number, _| match (dies_at, dice.below(1_000)) {
             (Some(turn), drawn) if u64::try_from(number).unwrap() == turn => {
-                Some(if drawn % 2 == 0 { Fault::DeathBefore } else { Fault::DeathAfter })
+                Some(if drawn % 2 == 0 { Fault::StopBefore } else { Fault::StopAfter })
             }
             (_, drawn) if drawn < THROTTLED => Some(Fault::FailsOnce),
             (_, drawn) if drawn < THROTTLED + LOST_REPLIES => Some(Fault::LosesReply),
@@ -167,25 +117,16 @@ impl World {
         let (app, plan) = self.process(5);
         let instance = self.instance(id).await;
         let asked = async { drop(renewal::live(&app, instance, Ask::Lasting(0), Stopwatch::start()).await) };
-        self.deaths += u64::from(unless_it_dies(&plan, asked).await.is_none());
+        self.deaths += u64::from(plan.unless_it_stops(asked).await.is_none());
     }
 
     /// A pass of the sweep.
     async fn sweep(&mut self) -> Option<Report> {
         let (app, plan) = self.process(200);
         let limits = Limits { per_second: None, ..refresh::LIMITS };
-        let report = unless_it_dies(&plan, sweep(&app, &limits, &|| true)).await;
+        let report = plan.unless_it_stops(sweep(&app, &limits, &|| true)).await;
         self.deaths += u64::from(report.is_none());
         report.and_then(Result::ok)
-    }
-}
-
-/// Does what a process does, unless it dies.
-async fn unless_it_dies<T>(plan: &Plan, doing: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        () = plan.died() => None,
-        done = doing => Some(done),
     }
 }
 
@@ -232,6 +173,8 @@ async fn lost(world: &World, told: &Told) -> usize {
     let doubted = told.instances("GrantInDoubt");
     let dead = told.instances("GrantDead");
     let app = world.machine.sound();
+    let stored: BTreeSet<_> =
+        world.machine.versions.all().iter().filter_map(Version::refresh_token).collect();
     let mut lost = 0;
     for id in 1..=world.count {
         let instance = world.instance(id).await;
@@ -245,7 +188,7 @@ async fn lost(world: &World, told: &Told) -> usize {
         }
         lost += 1;
         let newest = world.family.current(&token).unwrap();
-        assert!(!world.stored.lock().unwrap().contains(&newest), "instance {id}: {newest} was in the vault");
+        assert!(!stored.contains(&newest), "instance {id}: {newest} was in the vault");
         assert!(doubted.contains(&id) && dead.contains(&id), "instance {id}: it was told");
     }
     assert!(dead.len() == lost, "{} were called dead, {lost} are", dead.len());

@@ -1,19 +1,20 @@
 //! Flows on both stacks: the process for one machine, and the functions.
 
 mod browser_connect;
+mod callbacks;
 mod connect;
 mod connect_attacks;
-pub(crate) mod connect_faults;
 mod connect_urls;
 mod contract;
+mod creation;
 mod durability;
+mod faults_everywhere;
 mod flow;
 mod leaks;
-mod life_and_death;
+mod leases;
 mod odd_requests;
 mod oidc_provider;
 mod refresh;
-pub(crate) mod revision_faults;
 mod revisions;
 mod smoke;
 mod sweep;

@@ -1,6 +1,7 @@
 //! A vendor that keeps books of its refresh tokens as real ones do, with the habits that differ between them,
 //! and that fails on demand before or after it has acted.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -93,13 +94,28 @@ struct Books {
     outage: Option<Trouble>,
     lifetimes: Option<Lifetimes>,
     grants: Vec<Grant>,
+    codes: BTreeSet<String>,
+    asked: usize,
     reused: usize,
 }
 
 struct Grant {
     current: u32,
     alive: bool,
+    elsewhere: bool,
     used: Timestamp,
+}
+
+/// A grant as the vendor knows it.
+pub struct Known {
+    /// Its number, from 0.
+    pub number: usize,
+    /// Its refresh token.
+    pub token: String,
+    /// Whether it has not ended.
+    pub alive: bool,
+    /// Whether its owner has its token, who has brought it along.
+    pub is_elsewhere: bool,
 }
 
 /// How long tokens live, in seconds.
@@ -116,8 +132,9 @@ pub struct Lifetimes {
 impl Family {
     /// Opens the books of a vendor with this habit.
     pub fn new(habit: Habit) -> Self {
-        let (grants, reused) = (Vec::new(), 0);
-        let books = Books { habit, trouble: None, outage: None, lifetimes: None, grants, reused };
+        let (grants, codes, asked, reused) = (Vec::new(), BTreeSet::new(), 0, 0);
+        let books =
+            Books { habit, trouble: None, outage: None, lifetimes: None, grants, codes, asked, reused };
         Self(Arc::new(Mutex::new(books)))
     }
 
@@ -138,6 +155,26 @@ impl Family {
         Some(format!("refresh-{grant}-{}", books.grants.get(grant)?.current))
     }
 
+    /// Gives every grant.
+    pub fn grants(&self) -> Vec<Known> {
+        let grants = &self.0.lock().unwrap().grants;
+        let known = |(number, grant): (usize, &Grant)| {
+            let Grant { current, alive, elsewhere, .. } = *grant;
+            let is_elsewhere = elsewhere && current == 1;
+            Known { number, token: format!("refresh-{number}-{current}"), alive, is_elsewhere }
+        };
+        grants.iter().enumerate().map(known).collect()
+    }
+
+    /// Grants to somebody else, who brings the tokens along: the access token and the refresh token.
+    pub fn grants_elsewhere(&self) -> (String, String) {
+        let mut books = self.0.lock().unwrap();
+        let tokens = books.consent();
+        books.grants.last_mut().unwrap().elsewhere = true;
+        let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
+        (text("access_token"), text("refresh_token"))
+    }
+
     /// Plans what goes wrong with the next answer.
     pub fn trouble(&self, trouble: Trouble) {
         self.0.lock().unwrap().trouble = Some(trouble);
@@ -155,9 +192,15 @@ impl Family {
         self.0.lock().unwrap().reused
     }
 
+    /// Tells how many requests came.
+    pub fn asked(&self) -> usize {
+        self.0.lock().unwrap().asked
+    }
+
     /// Answers a request.
     pub fn answer(&self, request: &str) -> Vec<u8> {
         let mut books = self.0.lock().unwrap();
+        books.asked += 1;
         let trouble = books.trouble.take().or(books.outage);
         if let Some(trouble) = trouble.filter(|trouble| !trouble.acts()) {
             return trouble.bytes(&[]);
@@ -178,13 +221,16 @@ impl Books {
         }
         let done = match refreshed {
             Some(token) => numbers(token).and_then(|(grant, number)| self.refresh(grant, number)),
-            None => Some(self.consent()),
+            // Each code works once (RFC 6749 section 4.1.2).
+            None => parameter("code=")
+                .filter(|code| self.codes.insert((*code).to_owned()))
+                .map(|_| self.consent()),
         };
         done.map_or(("400 Bad Request", json!({"error": "invalid_grant"})), |tokens| ("200 OK", tokens))
     }
 
     fn consent(&mut self) -> Value {
-        self.grants.push(Grant { current: 1, alive: true, used: self.now() });
+        self.grants.push(Grant { current: 1, alive: true, elsewhere: false, used: self.now() });
         let grant = self.grants.len() - 1;
         let mut tokens = self.access(grant, 1);
         tokens["refresh_token"] = json!(format!("refresh-{grant}-1"));
@@ -224,7 +270,7 @@ impl Books {
 }
 
 /// Reads the numbers of a token: its grant's and its own.
-fn numbers(token: &str) -> Option<(usize, u32)> {
+pub fn numbers(token: &str) -> Option<(usize, u32)> {
     let mut parts = token.trim().split('-').skip(1);
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

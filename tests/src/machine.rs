@@ -2,8 +2,8 @@
 //! are the embedded ones, or with `VALETKEY_STACK=lambda` those on AWS.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 
 use local::store::{Database, SqliteRegistry, SqliteVault};
 use tempfile::TempDir;
@@ -18,8 +18,11 @@ use valetkey::instance::{self, Filter, Instance};
 use valetkey::keys::{Key, TokenKeys};
 use valetkey::oauth::send::{Limits, Sender};
 use valetkey::page::Look;
+use valetkey::random;
 use valetkey::redeem::Proof;
 use valetkey::registry::{self, Registry};
+use valetkey::renewal::{self, Ask, Live};
+use valetkey::revision::{Revision, revise};
 use valetkey::seal::Seal;
 use valetkey::sweep::{Report, sweep};
 use valetkey::vault::Vault;
@@ -27,11 +30,20 @@ use valetkey::vault::Vault;
 use crate::broker::on_lambda;
 use crate::client::body;
 use crate::emulators;
-use crate::suites::faulty::{Faulty, Plan};
+use crate::stores::Hooked;
+use crate::stores::plan::Plan;
+use crate::stores::versions::Versions;
 use crate::vendor::Vendor;
 
 const GRANTED: &str =
     r#"{"access_token":"access","refresh_token":"refresh","token_type":"bearer","expires_in":60}"#;
+
+/// What a vendor may answer later, with other tokens.
+pub const SECOND: &str =
+    r#"{"access_token":"second","refresh_token":"refresh2","token_type":"bearer","expires_in":60}"#;
+
+/// It keeps no connection, so every process can have the same.
+static SENDER: LazyLock<Sender> = LazyLock::new(|| Sender::new(Limits::default()).unwrap());
 
 /// Where browsers would reach the processes.
 pub const ADDRESS: &str = "http://127.0.0.1:9";
@@ -42,10 +54,13 @@ pub struct Machine {
     pub vendor: Vendor,
     /// The vault, without faults.
     pub vault: Arc<dyn Vault>,
+    /// What the vault was given to keep.
+    pub versions: Versions,
     /// The registry, without faults.
     pub registry: Arc<dyn Registry>,
     /// The time, which tests set.
     pub clock: Clock,
+    catalogue: Arc<Catalogue>,
     _folder: TempDir,
 }
 
@@ -67,14 +82,23 @@ impl Machine {
             let seal = Seal::new(&Key::derive(b"master", "vault"));
             (Arc::new(SqliteVault::new(database.clone(), seal)), Arc::new(SqliteRegistry::new(database)))
         };
-        Self { vendor, vault, registry, clock: Clock::fixed(1_000), _folder: folder }
+        let versions = Versions::default();
+        Self {
+            catalogue: Arc::new(Catalogue::default().with(read_folder(vendor.elements.path()).unwrap())),
+            vendor,
+            vault: Arc::new(Hooked::new(vault, versions.clone())),
+            versions,
+            registry,
+            clock: Clock::fixed(1_000),
+            _folder: folder,
+        }
     }
 
     /// Puts a process together over these stores.
     pub fn app(&self, vault: impl Vault + 'static, registry: impl Registry + 'static) -> App {
         let vault: Arc<dyn Vault> = Arc::new(vault);
         App {
-            catalogue: Arc::new(Catalogue::default().with(read_folder(self.vendor.elements.path()).unwrap())),
+            catalogue: Arc::clone(&self.catalogue),
             clock: self.clock.clone(),
             apps: Arc::clone(&vault),
             vault,
@@ -87,13 +111,14 @@ impl Machine {
                 Connect::new(b"master", Some(ADDRESS.to_owned()), Vec::new(), Look::default())
                     .with_secrets(Seal::new(&Key::derive(b"master", "link"))),
             ),
-            sender: Sender::new(Limits::default()).unwrap(),
+            sender: SENDER.clone(),
         }
     }
 
-    /// Puts a process together whose writes follow a plan.
+    /// Puts a process together whose operations follow a plan.
     pub fn planned(&self, plan: &Plan) -> App {
-        self.app(Faulty(self.vault.clone(), plan.clone()), Faulty(self.registry.clone(), plan.clone()))
+        let vault = Hooked::new(Arc::clone(&self.vault), plan.clone());
+        self.app(vault, Hooked::new(Arc::clone(&self.registry), plan.clone()))
     }
 
     /// Puts a process together whose clock differs by so many seconds.
@@ -120,13 +145,18 @@ impl Machine {
 
     /// Gives the record with the id 1, whatever state it is in.
     pub async fn record(&self) -> Option<Instance> {
-        let item = self.registry.get(&instance::key(1, 1)).await.unwrap();
+        let item = self.registry.get(&instance::key(USER, 1)).await.unwrap();
         item.map(|item| registry::from_item(item).unwrap())
+    }
+
+    /// Gives the live instance with the id 1.
+    pub async fn instance(&self) -> Instance {
+        instance::find(&self.registry, USER, 1).await.unwrap().unwrap()
     }
 
     /// Counts the instances that the user sees.
     pub async fn visible(&self) -> usize {
-        instance::list(&self.registry, 1, &Filter::default(), None, 10).await.unwrap().0.len()
+        instance::list(&self.registry, USER, &Filter::default(), None, 10).await.unwrap().0.len()
     }
 
     /// Counts the code exchanges and the revocations that the vendor saw.
@@ -140,9 +170,14 @@ impl Machine {
 /// The user of every process.
 const USER: u64 = 1;
 
+/// Gives a code that was not spent yet.
+pub fn code() -> Proof {
+    Proof::Code(random::id().into(), None)
+}
+
 /// Makes an instance.
 pub async fn create(app: &App) -> Result<Instance, Error> {
-    create_of(app, Proof::Code("code".to_owned().into(), None)).await
+    create_of(app, code()).await
 }
 
 /// Makes an instance of a code or of tokens.
@@ -165,4 +200,26 @@ pub async fn create_at(app: &App, element: &str, proof: Proof) -> Result<Instanc
         link: None,
     };
     creation::create(app, USER, draft, Stopwatch::start()).await
+}
+
+/// Asks for an access token.
+pub async fn ask(app: &App, instance: &Instance) -> Result<Live, Error> {
+    renewal::live(app, instance.clone(), Ask::Lasting(0), Stopwatch::start()).await
+}
+
+/// Brings a new code.
+pub async fn consent(app: &App, instance: &Instance) -> Result<Instance, Error> {
+    change(app, instance, Revision { proof: Some(code()), ..Revision::default() }).await
+}
+
+/// Changes a secret of the configuration, which goes through the lease as well.
+pub async fn rekey(app: &App, instance: &Instance) -> Result<Instance, Error> {
+    let key = ("oauth.api.key".to_owned(), Some("another".to_owned()));
+    let configuration = Some(BTreeMap::from([key]));
+    change(app, instance, Revision { configuration, ..Revision::default() }).await
+}
+
+/// Changes an instance.
+pub async fn change(app: &App, instance: &Instance, revision: Revision) -> Result<Instance, Error> {
+    revise(app, instance.clone(), &revision, Stopwatch::start()).await
 }

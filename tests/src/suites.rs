@@ -1,6 +1,4 @@
 //! The contract suites of the seams: every implementation passes the same.
 
-pub mod faulty;
-pub mod lossy;
 pub mod registry;
 pub mod vault;

@@ -1,27 +1,14 @@
 //! A live access token for whoever asks: refreshed when it is due, once however many ask, and the grant is
 //! never lost, wherever the process dies and whatever the vendor answers.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use secrecy::{ExposeSecret, SecretString};
-use tests::machine::{Machine, create};
-use tests::suites::faulty::{Fault, Plan};
-use tests::suites::lossy::Lossy;
+use secrecy::ExposeSecret;
+use tests::machine::{self, Machine, SECOND, create, rekey};
+use tests::stores::plan::{Fault, Plan};
 use valetkey::app::App;
 use valetkey::clock::Stopwatch;
-use valetkey::error::{Error, StoreError};
-use valetkey::instance::{self, Instance};
+use valetkey::error::Error;
+use valetkey::instance;
 use valetkey::renewal::{self, Ask, Live};
-use valetkey::revision::{Revision, revise};
-use valetkey::vault::{PutError, Vault};
-
-const SECOND: &str =
-    r#"{"access_token":"second","refresh_token":"refresh2","token_type":"bearer","expires_in":60}"#;
-
-/// The writes of a refresh: the lease, the secret, the commit.
-const REFRESH: usize = 3;
 
 /// Until the vendor's tokens, which live 60 s, are due; and until they have expired.
 const DUE: i64 = 31;
@@ -30,12 +17,8 @@ const EXPIRED: i64 = 61;
 /// Longer than a lease lasts, with what the clocks may differ.
 const LEASE_IS_DEAD: i64 = 400;
 
-async fn found(machine: &Machine) -> Instance {
-    instance::find(&machine.registry, 1, 1).await.unwrap().unwrap()
-}
-
 async fn ask(machine: &Machine, app: &App) -> Result<Live, Error> {
-    renewal::live(app, found(machine).await, Ask::Lasting(0), Stopwatch::start()).await
+    machine::ask(app, &machine.instance().await).await
 }
 
 fn token(live: &Live) -> &str {
@@ -66,7 +49,7 @@ async fn a_fresh_token_costs_the_vendor_nothing_and_a_due_one_a_single_request()
         request.contains("grant_type=refresh_token") && request.contains("refresh_token=refresh"),
         "{request}"
     );
-    let record = found(&machine).await;
+    let record = machine.instance().await;
     assert_eq!((record.generation, record.lease_owner, record.valid), (2, None, true));
     assert_eq!(token(&ask(&machine, &app).await.unwrap()), "second");
     assert_eq!(machine.asked(), (2, 0));
@@ -86,10 +69,10 @@ async fn a_token_that_must_last_is_refreshed_up_to_half_its_life() {
         (4_000, 3_999, "access"),
         (4_000, 4_000, "second"),
     ] {
-        let issued = found(&machine).await.access_issued.unwrap();
+        let issued = machine.instance().await.access_issued.unwrap();
         machine.pass(issued + 10_000 - left - machine.clock.now());
         let ask = Ask::Lasting(seconds);
-        let live = renewal::live(&app, found(&machine).await, ask, Stopwatch::start()).await.unwrap();
+        let live = renewal::live(&app, machine.instance().await, ask, Stopwatch::start()).await.unwrap();
         assert_eq!(token(&live), expected, "{left} s are left, {seconds} s are asked for");
     }
 }
@@ -99,7 +82,7 @@ async fn a_fresh_token_is_refreshed_for_who_asks_for_a_new_one() {
     let machine = aged(10, "200 OK", SECOND).await;
     let app = machine.sound();
     assert_eq!(token(&ask(&machine, &app).await.unwrap()), "access");
-    let live = renewal::live(&app, found(&machine).await, Ask::New, Stopwatch::start()).await.unwrap();
+    let live = renewal::live(&app, machine.instance().await, Ask::New, Stopwatch::start()).await.unwrap();
     assert_eq!(token(&live), "second");
 }
 
@@ -119,45 +102,6 @@ async fn of_many_callers_at_once_one_asks_the_vendor_and_all_get_the_same_token(
 }
 
 #[tokio::test]
-async fn a_death_at_any_write_of_a_refresh_loses_no_grant() {
-    for turn in 1..=REFRESH {
-        for fault in [Fault::DeathBefore, Fault::DeathAfter] {
-            let (machine, plan) = (aged(EXPIRED, "200 OK", SECOND).await, Plan::new(turn, Some(fault)));
-            let app = machine.planned(&plan);
-            plan.dies_in(ask(&machine, &app)).await;
-            let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
-            let asked = machine.asked().0;
-            machine.pass(LEASE_IS_DEAD);
-            machine.vendor.answers(
-                "200 OK",
-                "",
-                &SECOND.replace("second", "third").replace("refresh2", "refresh3"),
-            );
-            let live = ask(&machine, &machine.sound()).await.unwrap();
-            // What was stored is expired by now, and its refresh token is the one that is sent.
-            assert_eq!(token(&live), "third", "{done} writes");
-            assert_eq!(machine.asked().0, asked + 1);
-            let sent = machine.vendor.requests().pop().unwrap();
-            assert_eq!(sent.contains("refresh_token=refresh2"), done >= 2, "{done} writes: {sent}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn lost_replies_and_a_store_that_fails_once_cost_nothing() {
-    let machine = aged(EXPIRED, "200 OK", SECOND).await;
-    let lossy = machine.app(machine.vault.clone(), Lossy(machine.registry.clone()));
-    assert_eq!(token(&ask(&machine, &lossy).await.unwrap()), "second");
-    assert_eq!(machine.asked(), (2, 0));
-    for turn in [2, REFRESH] {
-        let (machine, plan) =
-            (aged(EXPIRED, "200 OK", SECOND).await, Plan::new(turn, Some(Fault::FailsOnce)));
-        assert_eq!(token(&ask(&machine, &machine.planned(&plan)).await.unwrap()), "second", "write {turn}");
-        assert_eq!(machine.asked(), (2, 0));
-    }
-}
-
-#[tokio::test]
 async fn while_the_vendor_is_in_trouble_the_valid_token_is_given_out() {
     for (status, answer) in [
         ("500 Failed", "{}"),
@@ -171,7 +115,7 @@ async fn while_the_vendor_is_in_trouble_the_valid_token_is_given_out() {
         let app = machine.sound();
         let live = ask(&machine, &app).await.unwrap();
         assert_eq!((token(&live), live.warning.is_some()), ("access", true), "{status} {answer}");
-        let record = found(&machine).await;
+        let record = machine.instance().await;
         assert_eq!((record.valid, record.lease_owner), (true, None), "{status}: nothing is expired by it");
         machine.pass(LEASE_IS_DEAD);
         machine.vendor.answers("200 OK", "", SECOND);
@@ -200,7 +144,7 @@ async fn a_dead_grant_is_asked_about_once_and_says_what_to_do() {
     let app = machine.sound();
     let error = ask(&machine, &app).await.err().unwrap();
     assert!(error.status() == 409 && error.to_string().contains("consent again"), "{error}");
-    let record = found(&machine).await;
+    let record = machine.instance().await;
     assert_eq!((record.valid, record.lease_owner), (false, None));
     assert_eq!(machine.asked().0, 2);
 }
@@ -213,7 +157,7 @@ async fn doubt_is_written_down_and_one_further_attempt_is_final() {
     let app = machine.sound();
     let live = ask(&machine, &app).await.unwrap();
     assert_eq!((token(&live), live.warning.is_some()), ("access", true));
-    assert!(found(&machine).await.in_doubt.is_some());
+    assert!(machine.instance().await.in_doubt.is_some());
     for _ in 0..3 {
         assert_eq!(token(&ask(&machine, &app).await.unwrap()), "access");
     }
@@ -225,7 +169,7 @@ async fn doubt_is_written_down_and_one_further_attempt_is_final() {
     machine.pass(LEASE_IS_DEAD);
     machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
     assert_eq!(ask(&machine, &app).await.err().unwrap().status(), 409, "its verdict is final");
-    assert!(!found(&machine).await.valid);
+    assert!(!machine.instance().await.valid);
 }
 
 #[tokio::test]
@@ -243,18 +187,11 @@ async fn a_token_without_a_refresh_token_serves_until_it_expires() {
     assert_eq!(machine.asked().0, 1);
 }
 
-/// Changes a secret of the configuration.
-async fn rekey(app: &App, instance: Instance) -> Instance {
-    let configuration = Some(BTreeMap::from([("oauth.api.key".to_owned(), Some("another".to_owned()))]));
-    let revision = Revision { configuration, ..Revision::default() };
-    revise(app, instance, &revision, Stopwatch::start()).await.unwrap()
-}
-
 #[tokio::test]
 async fn a_change_of_the_configuration_meanwhile_is_not_taken_for_a_new_token() {
     let machine = aged(EXPIRED, "200 OK", SECOND).await;
-    let (app, before) = (machine.sound(), found(&machine).await);
-    rekey(&app, before.clone()).await;
+    let (app, before) = (machine.sound(), machine.instance().await);
+    rekey(&app, &before).await.unwrap();
     for ask in [Ask::Lasting(0), Ask::New] {
         let live = renewal::live(&app, before.clone(), ask, Stopwatch::start()).await.unwrap();
         assert_eq!(token(&live), "second", "{ask:?}");
@@ -266,44 +203,19 @@ async fn a_grant_that_a_wrong_client_has_killed_lives_again_when_the_client_is_c
     let machine = aged(EXPIRED, "400 Bad Request", r#"{"error":"invalid_grant"}"#).await;
     let app = machine.sound();
     assert_eq!(ask(&machine, &app).await.err().unwrap().status(), 409);
-    rekey(&app, found(&machine).await).await;
+    rekey(&app, &machine.instance().await).await.unwrap();
     machine.vendor.answers("200 OK", "", SECOND);
     assert_eq!(token(&ask(&machine, &app).await.unwrap()), "second");
-}
-
-/// A vault that cannot be read.
-struct Unreadable(Arc<dyn Vault>);
-
-#[async_trait]
-impl Vault for Unreadable {
-    async fn create(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
-        self.0.create(secret, version, text).await
-    }
-
-    async fn put(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
-        self.0.put(secret, version, text).await
-    }
-
-    async fn get(&self, _: &str, _: &str) -> Result<Option<SecretString>, StoreError> {
-        Err(StoreError::Unavailable("planned".into()))
-    }
-
-    async fn latest(&self, _: &str) -> Result<Option<(String, SecretString)>, StoreError> {
-        Err(StoreError::Unavailable("planned".into()))
-    }
-
-    async fn remove(&self, secret: &str) -> Result<(), StoreError> {
-        self.0.remove(secret).await
-    }
 }
 
 #[tokio::test]
 async fn what_a_dead_holder_stored_is_found_although_the_vault_could_not_be_read_at_first() {
     let (machine, plan) =
-        (aged(EXPIRED, "200 OK", SECOND).await, Plan::new(REFRESH, Some(Fault::DeathBefore)));
-    plan.dies_in(ask(&machine, &machine.planned(&plan))).await;
+        (aged(EXPIRED, "200 OK", SECOND).await, Plan::at("registry update", 2, Fault::StopBefore));
+    plan.stops_in(ask(&machine, &machine.planned(&plan))).await;
     machine.pass(LEASE_IS_DEAD);
-    let blind = machine.app(Unreadable(Arc::clone(&machine.vault)), Arc::clone(&machine.registry));
+    let blind = machine
+        .planned(&Plan::by(|_, operation| (operation.name == "vault get").then_some(Fault::FailsOnce)));
     assert_eq!(ask(&machine, &blind).await.err().unwrap().status(), 503);
     machine.vendor.answers("200 OK", "", &SECOND.replace("second", "third"));
     assert_eq!(token(&ask(&machine, &machine.sound()).await.unwrap()), "third");
@@ -331,11 +243,11 @@ async fn a_table_that_was_put_back_from_a_backup_sends_no_spent_token() {
         "third",
         "it is still valid, and the vault's newest"
     );
-    assert_eq!((machine.asked().0, found(&machine).await.generation), (3, 3));
+    assert_eq!((machine.asked().0, machine.instance().await.generation), (3, 3));
     put_back().await;
     machine.pass(EXPIRED);
     ask(&machine, &app).await.unwrap();
     let sent = machine.vendor.requests().pop().unwrap();
     assert!(sent.contains("refresh_token=refresh3"), "{sent}");
-    assert_eq!(found(&machine).await.generation, 4);
+    assert_eq!(machine.instance().await.generation, 4);
 }

@@ -2,18 +2,15 @@
 
 use secrecy::ExposeSecret;
 use serde_json::json;
-use tests::machine::{Machine, create, create_of};
-use tests::suites::faulty::{Fault, Plan};
+use tests::machine::{Machine, SECOND, create, create_of};
+use tests::stores::plan::{Fault, Plan};
 use tests::told::Told;
 use valetkey::clock::Stopwatch;
-use valetkey::instance::{self, Instance, State};
+use valetkey::instance::{self, State};
 use valetkey::redeem::Proof;
 use valetkey::registry::{Change, DUE};
 use valetkey::removal;
 use valetkey::renewal::{self, Ask};
-
-const SECOND: &str =
-    r#"{"access_token":"second","refresh_token":"refresh2","token_type":"bearer","expires_in":60}"#;
 
 /// How long the vendor's refresh tokens live, in seconds: Keap's 45 days.
 const LIFE: i64 = 3_888_000;
@@ -21,9 +18,6 @@ const LIVES: &str = "lifetime = 3888000";
 
 /// Until the vendor's access tokens have expired, which live 60 s.
 const EXPIRED: i64 = 61;
-
-/// Longer than a lease lasts, with what the clocks may differ.
-const LEASE_IS_DEAD: i64 = 400;
 
 /// A doubtful request has ended after this, whatever clocks say.
 const DOUBT_ENDS: i64 = 360;
@@ -39,19 +33,15 @@ async fn machine(habits: &str) -> Machine {
     machine
 }
 
-async fn found(machine: &Machine) -> Instance {
-    instance::find(&machine.registry, 1, 1).await.unwrap().unwrap()
-}
-
 async fn token(machine: &Machine) -> String {
-    let grant = machine.sound().grant(&found(machine).await).await.unwrap().unwrap();
+    let grant = machine.sound().grant(&machine.instance().await).await.unwrap().unwrap();
     grant.tokens.access_token.expose_secret().to_owned()
 }
 
 #[tokio::test]
 async fn a_grant_that_nobody_uses_is_refreshed_at_half_its_life_and_no_sooner() {
     let machine = machine(LIVES).await;
-    instance::switch(&machine.registry, &found(&machine).await, false).await.unwrap();
+    instance::switch(&machine.registry, &machine.instance().await, false).await.unwrap();
     machine.pass(LIFE * 39 / 100);
     let report = machine.sweep().await;
     assert_eq!((report.looked_at, machine.asked().0), (0, 1), "nothing is due");
@@ -59,7 +49,7 @@ async fn a_grant_that_nobody_uses_is_refreshed_at_half_its_life_and_no_sooner() 
     let report = machine.sweep().await;
     assert_eq!((report.looked_at, report.refreshed, report.oldest), (1, 1, 0), "a disabled one, too");
     assert_eq!((token(&machine).await.as_str(), machine.asked().0), ("second", 2));
-    let kept = found(&machine).await;
+    let kept = machine.instance().await;
     assert_eq!(kept.refresh_expires, Some(machine.clock.now() + LIFE));
     assert_eq!(machine.sweep().await.looked_at, 0);
     for year in 1..=10 {
@@ -71,7 +61,7 @@ async fn a_grant_that_nobody_uses_is_refreshed_at_half_its_life_and_no_sooner() 
 #[tokio::test]
 async fn an_instance_that_wants_nothing_is_on_no_agenda() {
     let machine = machine("").await;
-    assert_eq!(found(&machine).await.due, None);
+    assert_eq!(machine.instance().await.due, None);
     machine.pass(10 * LIFE);
     assert_eq!(machine.sweep().await.looked_at, 0);
 }
@@ -84,7 +74,7 @@ async fn a_warm_element_is_refreshed_before_every_expiry() {
     machine.pass(1);
     assert_eq!(machine.sweep().await.refreshed, 1, "half the token's life is left");
     let live =
-        renewal::live(&machine.sound(), found(&machine).await, Ask::Lasting(0), Stopwatch::start()).await;
+        renewal::live(&machine.sound(), machine.instance().await, Ask::Lasting(0), Stopwatch::start()).await;
     assert_eq!(live.unwrap().grant.tokens.access_token.expose_secret(), "second");
     assert_eq!(machine.asked().0, 2, "whoever asks does not wait for the vendor");
 }
@@ -92,15 +82,15 @@ async fn a_warm_element_is_refreshed_before_every_expiry() {
 #[tokio::test]
 async fn what_cannot_be_prolonged_is_warned_of_once_and_its_end_is_found_out() {
     let machine = machine("lifetime = 3888000\nlifetime_from = \"consent\"").await;
-    let end = found(&machine).await.refresh_expires.unwrap();
+    let end = machine.instance().await.refresh_expires.unwrap();
     machine.pass(LIFE - 7 * 86_400);
     assert_eq!((machine.sweep().await.looked_at, machine.asked().0), (1, 1));
-    assert_eq!(found(&machine).await.warned, Some(end));
+    assert_eq!(machine.instance().await.warned, Some(end));
     assert_eq!(machine.sweep().await.looked_at, 0, "once");
     machine.pass(7 * 86_400);
     machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
     machine.sweep().await;
-    let ended = found(&machine).await;
+    let ended = machine.instance().await;
     assert_eq!((ended.valid, ended.due, machine.asked().0), (false, None, 2));
     machine.pass(LIFE);
     assert_eq!(machine.sweep().await.looked_at, 0, "a dead grant is left in peace");
@@ -111,7 +101,7 @@ async fn an_end_that_the_vendor_does_not_keep_to_is_not_asked_about_for_ever() {
     let machine = machine("lifetime = 3888000\nlifetime_from = \"consent\"").await;
     machine.pass(LIFE);
     assert_eq!(machine.sweep().await.refreshed, 1, "it lives on");
-    assert_eq!((found(&machine).await.refresh_expires, found(&machine).await.due), (None, None));
+    assert_eq!((machine.instance().await.refresh_expires, machine.instance().await.due), (None, None));
 }
 
 #[tokio::test]
@@ -153,7 +143,7 @@ async fn the_warning_of_an_end_is_not_repeated_by_refreshes() {
     for _ in 0..5 {
         machine.sweep().await;
         let app = machine.sound();
-        renewal::live(&app, found(&machine).await, Ask::Lasting(0), Stopwatch::start()).await.unwrap();
+        renewal::live(&app, machine.instance().await, Ask::Lasting(0), Stopwatch::start()).await.unwrap();
         machine.pass(3_600);
     }
     assert_eq!(told.count("GrantExpiring"), 1);
@@ -162,12 +152,12 @@ async fn the_warning_of_an_end_is_not_repeated_by_refreshes() {
 #[tokio::test]
 async fn a_refresh_after_the_consent_does_not_prolong_what_counts_from_it() {
     let machine = machine("lifetime = 3888000\nlifetime_from = \"consent\"").await;
-    let end = found(&machine).await.refresh_expires;
+    let end = machine.instance().await.refresh_expires;
     machine.pass(EXPIRED);
-    renewal::live(&machine.sound(), found(&machine).await, Ask::Lasting(0), Stopwatch::start())
+    renewal::live(&machine.sound(), machine.instance().await, Ask::Lasting(0), Stopwatch::start())
         .await
         .unwrap();
-    assert_eq!((found(&machine).await.refresh_expires, found(&machine).await.generation), (end, 2));
+    assert_eq!((machine.instance().await.refresh_expires, machine.instance().await.generation), (end, 2));
 }
 
 #[tokio::test]
@@ -177,11 +167,11 @@ async fn a_token_that_nothing_can_replace_is_not_called_valid_after_its_end() {
     create(&machine.sound()).await.unwrap();
     machine.pass(86_400 * 3 / 4);
     machine.sweep().await;
-    let warned = found(&machine).await;
+    let warned = machine.instance().await;
     assert_eq!((warned.valid, warned.warned), (true, warned.access_expires));
     machine.pass(86_400 / 4);
     machine.sweep().await;
-    assert_eq!((found(&machine).await.valid, found(&machine).await.due), (false, None));
+    assert_eq!((machine.instance().await.valid, machine.instance().await.due), (false, None));
     assert_eq!(machine.asked().0, 1);
 }
 
@@ -196,21 +186,21 @@ async fn what_fails_is_tried_again_later_and_the_owner_is_warned_before_the_end(
     let asked = machine.asked().0;
     machine.pass(3_600);
     assert_eq!((machine.sweep().await.failed, machine.asked().0), (1, asked + 1), "but within the hour");
-    let end = found(&machine).await.refresh_expires.unwrap();
+    let end = machine.instance().await.refresh_expires.unwrap();
     machine.pass(end - 6 * 86_400 - machine.clock.now());
     machine.sweep().await;
-    assert_eq!(found(&machine).await.warned, Some(end));
+    assert_eq!(machine.instance().await.warned, Some(end));
     machine.vendor.answers("200 OK", "", SECOND);
     machine.pass(3_600);
     assert_eq!(machine.sweep().await.refreshed, 1);
-    assert!(found(&machine).await.valid);
+    assert!(machine.instance().await.valid);
 }
 
 #[tokio::test]
 async fn sweeps_and_callers_at_once_refresh_once() {
     let machine = machine("lifetime = 3888000\nwarm = true").await;
     machine.pass(EXPIRED);
-    let (app, instance) = (machine.sound(), found(&machine).await);
+    let (app, instance) = (machine.sound(), machine.instance().await);
     let sweeps = futures_util::future::join_all((0..4).map(|_| machine.sweep()));
     let calls = (0..16).map(|_| renewal::live(&app, instance.clone(), Ask::Lasting(0), Stopwatch::start()));
     let (_, answers) = tokio::join!(sweeps, futures_util::future::join_all(calls));
@@ -221,114 +211,39 @@ async fn sweeps_and_callers_at_once_refresh_once() {
 }
 
 #[tokio::test]
-async fn a_death_at_any_write_of_a_sweeps_refresh_is_found_by_the_next_sweep() {
-    for turn in 1..=3 {
-        for fault in [Fault::DeathBefore, Fault::DeathAfter] {
-            let (machine, plan) = (machine(LIVES).await, Plan::new(turn, Some(fault)));
-            machine.pass(LIFE * 51 / 100);
-            let app = machine.planned(&plan);
-            plan.dies_in(valetkey::sweep::sweep(&app, &refresh::LIMITS, &|| true)).await;
-            let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
-            let asked = machine.asked().0;
-            machine.pass(LEASE_IS_DEAD);
-            let report = machine.sweep().await;
-            let kept = found(&machine).await;
-            let context = format!("{done} writes: {report:?}");
-            assert_eq!((kept.lease_owner, kept.valid, kept.in_doubt), (None, true, None), "{context}");
-            assert_eq!(token(&machine).await, "second", "{context}");
-            // What was stored is made current; what was not is asked for again.
-            assert_eq!(machine.asked().0 - asked, usize::from(done < 2), "{context}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_doubt_ends_by_one_further_attempt_although_nobody_asks() {
     let machine = machine(LIVES).await;
     machine.vendor.answers_raw("HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{".into());
     machine.pass(EXPIRED);
     let asked =
-        renewal::live(&machine.sound(), found(&machine).await, Ask::Lasting(0), Stopwatch::start()).await;
+        renewal::live(&machine.sound(), machine.instance().await, Ask::Lasting(0), Stopwatch::start()).await;
     assert_eq!(asked.err().unwrap().status(), 504);
-    assert!(found(&machine).await.in_doubt.is_some());
+    assert!(machine.instance().await.in_doubt.is_some());
     assert_eq!(machine.sweep().await.looked_at, 0, "the request may still be on its way");
     machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
     machine.pass(DOUBT_ENDS);
     machine.sweep().await;
-    assert_eq!((found(&machine).await.valid, machine.asked().0), (false, 3));
-}
-
-#[tokio::test]
-async fn a_creation_that_died_is_undone_after_an_hour() {
-    // The number, the record, the secret, the commit.
-    for turn in 2..=4 {
-        for fault in [Fault::DeathBefore, Fault::DeathAfter] {
-            let (machine, plan) = (Machine::new().await, Plan::new(turn, Some(fault)));
-            let app = machine.planned(&plan);
-            plan.dies_in(create(&app)).await;
-            let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
-            let left = machine.record().await;
-            machine.pass(UNFINISHED / 2);
-            assert_eq!(machine.sweep().await.looked_at, 0, "it may yet end");
-            machine.pass(UNFINISHED / 2);
-            let report = machine.sweep().await;
-            let context = format!("{done} writes: {report:?}");
-            assert_eq!(report.finished, u64::from(done == 2 || done == 3), "{context}");
-            assert_eq!(machine.record().await.is_some(), done == 4, "{context}");
-            assert_eq!(machine.asked().1, usize::from(done == 3), "{context}: what was stored is revoked");
-            if let Some(Instance { secret, lease_owner: Some(version), .. }) = left {
-                assert!(machine.vault.get(&secret, &version).await.unwrap().is_none(), "{context}");
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_import_that_died_is_undone_and_its_owners_grant_is_not_revoked() {
-    let (machine, plan) = (Machine::new().await, Plan::new(3, Some(Fault::DeathAfter)));
-    plan.dies_in(create_of(&machine.planned(&plan), Proof::AccessToken("brought".to_owned().into()))).await;
-    machine.pass(UNFINISHED);
-    assert_eq!(machine.sweep().await.finished, 1);
-    assert_eq!((machine.record().await.is_some(), machine.asked()), (false, (0, 0)));
+    assert_eq!((machine.instance().await.valid, machine.asked().0), (false, 3));
 }
 
 #[tokio::test]
 async fn an_import_that_died_after_its_token_was_rotated_is_completed() {
-    let (machine, plan) = (Machine::with(LIVES).await, Plan::new(3, Some(Fault::DeathAfter)));
+    let (machine, plan) = (Machine::with(LIVES).await, Plan::at("vault create", 1, Fault::StopAfter));
     let brought = Proof::RefreshToken("brought".to_owned().into());
-    plan.dies_in(create_of(&machine.planned(&plan), brought)).await;
+    plan.stops_in(create_of(&machine.planned(&plan), brought)).await;
     machine.pass(UNFINISHED);
     assert_eq!(machine.sweep().await.finished, 1);
     assert_eq!((token(&machine).await.as_str(), machine.asked()), ("access", (1, 0)));
-    assert_eq!(found(&machine).await.refresh_expires, Some(machine.clock.now() - UNFINISHED + LIFE));
-}
-
-#[tokio::test]
-async fn a_deletion_that_died_is_finished() {
-    for turn in 1..=3 {
-        for fault in [Fault::DeathBefore, Fault::DeathAfter] {
-            let (machine, plan) = (Machine::new().await, Plan::new(turn, Some(fault)));
-            let made = create(&machine.sound()).await.unwrap();
-            let app = machine.planned(&plan);
-            plan.dies_in(removal::remove(&app, &made)).await;
-            let done = if fault == Fault::DeathAfter { turn } else { turn - 1 };
-            assert_eq!(machine.sweep().await.looked_at, 0, "its own request may be at it");
-            machine.pass(61);
-            assert_eq!(machine.sweep().await.finished, u64::from(done == 1 || done == 2), "{done} writes");
-            assert_eq!(machine.record().await.is_some(), done == 0);
-            let kept = machine.vault.get(&made.secret, made.version.as_deref().unwrap()).await.unwrap();
-            assert_eq!(kept.is_some(), done == 0);
-        }
-    }
+    assert_eq!(machine.instance().await.refresh_expires, Some(machine.clock.now() - UNFINISHED + LIFE));
 }
 
 #[tokio::test]
 async fn a_deletion_that_fails_is_put_off_and_not_forgotten() {
-    let (machine, plan) = (Machine::new().await, Plan::new(2, Some(Fault::DeathBefore)));
+    let (machine, plan) = (Machine::new().await, Plan::at("vault remove", 1, Fault::StopBefore));
     let made = create(&machine.sound()).await.unwrap();
-    plan.dies_in(removal::remove(&machine.planned(&plan), &made)).await;
+    plan.stops_in(removal::remove(&machine.planned(&plan), &made)).await;
     machine.pass(61);
-    let broken = machine.planned(&Plan::new(1, Some(Fault::FailsOnce)));
+    let broken = machine.planned(&Plan::at("vault remove", 1, Fault::FailsOnce));
     let report = valetkey::sweep::sweep(&broken, &refresh::LIMITS, &|| true).await.unwrap();
     assert_eq!((report.failed, machine.record().await.unwrap().state), (1, State::Deleting));
     assert_eq!(machine.sweep().await.looked_at, 0);
@@ -385,12 +300,12 @@ async fn a_pass_that_has_to_end_leaves_the_rest_to_the_next() {
 #[tokio::test]
 async fn a_wrong_time_on_the_agenda_costs_a_look_and_is_corrected() {
     let machine = machine(LIVES).await;
-    let due = found(&machine).await.due;
+    let due = machine.instance().await.due;
     machine
         .registry
         .update(&instance::key(1, 1), Change::when("state", json!(State::Live)).set(DUE, 5))
         .await
         .unwrap();
     assert_eq!(machine.sweep().await.looked_at, 1);
-    assert_eq!((found(&machine).await.due, machine.asked().0), (due, 1));
+    assert_eq!((machine.instance().await.due, machine.asked().0), (due, 1));
 }

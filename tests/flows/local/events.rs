@@ -2,29 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use tests::machine::{Machine, create};
-use tests::suites::faulty::{Fault, Plan};
+use tests::machine::{Machine, SECOND, ask, change, consent, create};
+use tests::stores::plan::{Fault, Plan};
 use tests::told::Told;
-use valetkey::clock::Stopwatch;
-use valetkey::instance::{self, Instance};
-use valetkey::redeem::Proof;
 use valetkey::removal;
-use valetkey::renewal::{self, Ask};
-use valetkey::revision::{Revision, revise};
-
-const SECOND: &str =
-    r#"{"access_token":"second","refresh_token":"refresh2","token_type":"bearer","expires_in":60}"#;
+use valetkey::revision::Revision;
 
 const LIVES: &str = "lifetime = 3888000";
 
-async fn found(machine: &Machine) -> Instance {
-    instance::find(&machine.registry, 1, 1).await.unwrap().unwrap()
-}
-
-async fn ask(machine: &Machine) {
+async fn ask_late(machine: &Machine) {
     machine.pass(61);
-    let (app, instance) = (machine.sound(), found(machine).await);
-    drop(renewal::live(&app, instance, Ask::Lasting(0), Stopwatch::start()).await);
+    drop(ask(&machine.sound(), &machine.instance().await).await);
 }
 
 #[tokio::test]
@@ -33,13 +21,11 @@ async fn a_life_is_told_event_by_event() {
     let machine = Machine::with(LIVES).await;
     create(&machine.sound()).await.unwrap();
     machine.vendor.answers("200 OK", "", SECOND);
-    ask(&machine).await;
-    let proof = Some(Proof::Code("code".to_owned().into(), None));
-    let again = Revision { proof, ..Revision::default() };
-    revise(&machine.sound(), found(&machine).await, &again, Stopwatch::start()).await.unwrap();
+    ask_late(&machine).await;
+    consent(&machine.sound(), &machine.instance().await).await.unwrap();
     let rename = Revision { name: Some("Another".into()), ..Revision::default() };
-    revise(&machine.sound(), found(&machine).await, &rename, Stopwatch::start()).await.unwrap();
-    removal::remove(&machine.sound(), &found(&machine).await).await.unwrap();
+    change(&machine.sound(), &machine.instance().await, rename).await.unwrap();
+    removal::remove(&machine.sound(), &machine.instance().await).await.unwrap();
     assert_eq!(
         told.metrics(),
         ["InstanceCreated", "GrantRefreshed", "InstanceReauthenticated", "InstanceDeleted"]
@@ -64,7 +50,7 @@ async fn every_failure_is_told_by_its_class() {
         create(&machine.sound()).await.unwrap();
         let (told, _guard) = Told::listen();
         machine.vendor.answers(status, "", answer);
-        ask(&machine).await;
+        ask_late(&machine).await;
         assert_eq!(told.metrics(), metrics, "{status} {answer}");
         assert_eq!(told.values("class").first().map(String::as_str), class, "{status} {answer}");
     }
@@ -85,19 +71,6 @@ async fn what_the_sweep_finds_is_told() {
 }
 
 #[tokio::test]
-async fn a_creation_that_did_not_end_is_told_as_undone_or_as_lost() {
-    for (fault, metric) in [(Fault::DeathBefore, "GrantLost"), (Fault::DeathAfter, "CreationUndone")] {
-        let (told, _guard) = Told::listen();
-        let (machine, plan) = (Machine::new().await, Plan::new(3, Some(fault)));
-        plan.dies_in(create(&machine.planned(&plan))).await;
-        machine.pass(3_700);
-        machine.sweep().await;
-        machine.sweep().await;
-        assert_eq!(told.metrics(), [metric]);
-    }
-}
-
-#[tokio::test]
 async fn a_vendor_that_does_not_revoke_is_told_of_and_the_instance_is_gone() {
     let machine = Machine::new().await;
     let made = create(&machine.sound()).await.unwrap();
@@ -115,8 +88,8 @@ async fn a_grant_that_is_not_kept_at_once_is_told_of() {
     machine.vendor.answers("200 OK", "", SECOND);
     machine.pass(61);
     let (told, _guard) = Told::listen();
-    let app = machine.planned(&Plan::new(2, Some(Fault::Fails)));
-    let asked = renewal::live(&app, found(&machine).await, Ask::Lasting(0), Stopwatch::start()).await;
+    let app = machine.planned(&Plan::at("vault put", 1, Fault::Fails));
+    let asked = ask(&app, &machine.instance().await).await;
     assert_eq!(asked.err().unwrap().status(), 500);
     assert_eq!(told.metrics(), ["GrantUnkept"]);
 }
@@ -132,21 +105,19 @@ async fn an_old_refusal_does_not_overrule_a_correction_meanwhile() {
         let (told, _guard) = Told::listen();
         // The vendor refuses; before that is written down, the configuration is corrected.
         machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
-        let plan = Plan::everywhere(turn, Some(Fault::DeathBefore));
-        let (app, seen) = (machine.planned(&plan), found(&machine).await);
-        let asking = tokio::spawn(async move {
-            drop(renewal::live(&app, seen, Ask::Lasting(0), Stopwatch::start()).await);
-        });
-        plan.died().await;
+        let plan = Plan::nth(turn, Fault::StopBefore);
+        let (app, seen) = (machine.planned(&plan), machine.instance().await);
+        let mut asking = Box::pin(ask(&app, &seen));
+        plan.stops_in(&mut asking).await;
         assert_eq!(plan.made(), operations[..turn]);
         let other = Some("https://example.com/other".to_owned());
         let open = BTreeMap::from([("oauth.callback.url".to_owned(), other)]);
         let corrected = Revision { configuration: Some(open), ..Revision::default() };
-        revise(&machine.sound(), found(&machine).await, &corrected, Stopwatch::start()).await.unwrap();
+        change(&machine.sound(), &machine.instance().await, corrected).await.unwrap();
         machine.vendor.answers("200 OK", "", SECOND);
         plan.wake();
         asking.await.unwrap();
-        let now = found(&machine).await;
+        let now = machine.instance().await;
         assert_eq!((now.valid, now.lease_owner, now.generation), (true, None, 2));
         assert_eq!(told.metrics(), told_of);
     }

@@ -2,7 +2,7 @@
 //! vendor can cause may count.
 
 use tests::machine::{Machine, create};
-use tests::suites::faulty::{Fault, Plan};
+use tests::stores::plan::{Fault, Plan};
 use tests::told::Told;
 use valetkey::error::{Error, StoreError};
 use valetkey::http;

@@ -34,7 +34,7 @@ macro_rules! registry_suite {
             let (registry, _kept) = $make.await;
             $crate::suites::registry::$name(std::sync::Arc::new(registry)).await;
             let (registry, _kept) = $make.await;
-            let lossy = $crate::suites::lossy::Lossy(registry);
+            let lossy = $crate::stores::Hooked::new(registry, $crate::stores::plan::Plan::lossy());
             $crate::suites::registry::$name(std::sync::Arc::new(lossy)).await;
         })*
     };

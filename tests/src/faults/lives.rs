@@ -1,0 +1,72 @@
+//! What a process does that may be struck.
+
+pub mod callback;
+pub mod creation;
+pub mod deletion;
+pub mod refresh;
+pub mod registration;
+pub mod revision;
+
+use valetkey::app::App;
+use valetkey::error::Error;
+
+use crate::faults::world::World;
+
+/// What a process does, and who comes next.
+#[expect(async_fn_in_trait, reason = "the tests alone make lives, on one thread")]
+pub trait Life: Sized {
+    /// The heading of its section in `shared/crashes.md`.
+    const TITLE: &'static str;
+
+    /// Whether another process takes over what a process has left that stands still.
+    const IS_TAKEN_OVER: bool = false;
+
+    /// Makes what it begins with.
+    async fn set_up(world: &World) -> Self;
+
+    /// A process does it.
+    async fn act(&self, app: &App) -> Answer;
+
+    /// Somebody comes next; most ask for the same again.
+    async fn next(&self, _world: &World, app: &App) -> Answer {
+        self.act(app).await
+    }
+
+    /// Says in words what it has left besides instances.
+    async fn left(&self, _world: &World) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// What somebody is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// In words.
+    pub words: String,
+    /// After how many seconds to try again.
+    pub retry_after: Option<u64>,
+}
+
+impl Answer {
+    /// Says what came of it when it went well.
+    pub fn new(words: impl Into<String>) -> Self {
+        Self { words: words.into(), retry_after: None }
+    }
+}
+
+impl From<Error> for Answer {
+    fn from(error: Error) -> Self {
+        let (status, retry_after) = (error.status().as_u16(), error.retry_after());
+        let then = match retry_after {
+            Some(seconds) => format!("again after {seconds} s"),
+            None => error.to_string(),
+        };
+        Self { words: format!("`{status}`, {then}"), retry_after }
+    }
+}
+
+impl<W: Into<String>> From<Result<W, Error>> for Answer {
+    fn from(result: Result<W, Error>) -> Self {
+        result.map_or_else(Self::from, Self::new)
+    }
+}

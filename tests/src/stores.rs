@@ -1,0 +1,159 @@
+//! Stores with a hook before and after each operation: to fail, to stop, to lose a reply, to look.
+
+pub mod plan;
+pub mod versions;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use valetkey::clock::Timestamp;
+use valetkey::error::StoreError;
+use valetkey::registry::{Change, Condition, Due, Item, Key, Page, Registry, Written};
+use valetkey::vault::{PutError, Vault};
+
+/// What is asked of a store.
+#[derive(Clone, Copy)]
+pub struct Operation<'a> {
+    /// The store and the verb.
+    pub name: &'static str,
+    /// What it is about: an item's sort key, a list's prefix, a counter, an agenda or a secret.
+    pub of: &'a str,
+    /// The version that is stored, with its text.
+    pub version: Option<(&'a str, &'a SecretString)>,
+}
+
+impl Operation<'_> {
+    /// Tells whether it changes the store.
+    pub fn is_write(&self) -> bool {
+        !matches!(self.name, "vault get" | "registry get" | "registry list" | "registry due")
+    }
+}
+
+/// What becomes of the reply to an operation.
+pub enum Reply {
+    /// It arrives.
+    Arrives,
+    /// It is lost, and the operation is made once more, as an SDK does on a broken connection.
+    IsLost,
+}
+
+/// What is done around each operation of a store.
+#[async_trait]
+pub trait Hook: Send + Sync {
+    /// What `before` leaves for `after`.
+    type Note: Send;
+
+    /// Comes before an operation. An error is answered in its place.
+    async fn before(&self, operation: &Operation<'_>) -> Result<Self::Note, StoreError>;
+
+    /// Comes after it, with whether it succeeded. An error is answered in the place of its reply.
+    async fn after(&self, operation: &Operation<'_>, note: Self::Note, ok: bool)
+    -> Result<Reply, StoreError>;
+}
+
+/// A store with a hook, or several connections to one store, which take turns.
+pub struct Hooked<S, H> {
+    connections: Vec<S>,
+    turn: AtomicUsize,
+    hook: H,
+}
+
+impl<S, H: Hook> Hooked<S, H> {
+    /// Puts a hook around a store.
+    pub fn new(store: S, hook: H) -> Self {
+        Self::over(vec![store], hook)
+    }
+
+    /// Puts a hook around several connections to a store.
+    pub fn over(connections: Vec<S>, hook: H) -> Self {
+        Self { connections, turn: AtomicUsize::new(0), hook }
+    }
+
+    async fn make<'a, T, E, F>(&'a self, operation: Operation<'_>, make: impl Fn(&'a S) -> F) -> Result<T, E>
+    where
+        E: From<StoreError>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let next = || &self.connections[self.turn.fetch_add(1, Ordering::SeqCst) % self.connections.len()];
+        let note = self.hook.before(&operation).await?;
+        let made = make(next()).await;
+        match self.hook.after(&operation, note, made.is_ok()).await? {
+            Reply::Arrives => made,
+            Reply::IsLost => make(next()).await,
+        }
+    }
+}
+
+fn operation<'a>(name: &'static str, of: &'a str) -> Operation<'a> {
+    Operation { name, of, version: None }
+}
+
+#[async_trait]
+impl<V: Vault, H: Hook> Vault for Hooked<V, H> {
+    async fn create(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
+        let operation = Operation { version: Some((version, text)), ..operation("vault create", secret) };
+        self.make(operation, |store| store.create(secret, version, text)).await
+    }
+
+    async fn put(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
+        let operation = Operation { version: Some((version, text)), ..operation("vault put", secret) };
+        self.make(operation, |store| store.put(secret, version, text)).await
+    }
+
+    async fn get(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError> {
+        self.make(operation("vault get", secret), |store| store.get(secret, version)).await
+    }
+
+    async fn latest(&self, secret: &str) -> Result<Option<(String, SecretString)>, StoreError> {
+        self.make(operation("vault get", secret), |store| store.latest(secret)).await
+    }
+
+    async fn remove(&self, secret: &str) -> Result<(), StoreError> {
+        self.make(operation("vault remove", secret), |store| store.remove(secret)).await
+    }
+}
+
+#[async_trait]
+impl<R: Registry, H: Hook> Registry for Hooked<R, H> {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        self.make(operation("registry get", &key.sort), |store| store.get(key)).await
+    }
+
+    async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError> {
+        self.make(operation("registry insert", &key.sort), |store| store.insert(key, item.clone())).await
+    }
+
+    async fn update(&self, key: &Key, change: Change) -> Result<Written, StoreError> {
+        self.make(operation("registry update", &key.sort), |store| store.update(key, change.clone())).await
+    }
+
+    async fn remove(&self, key: &Key, conditions: Vec<Condition>) -> Result<bool, StoreError> {
+        let operation = operation("registry remove", &key.sort);
+        self.make(operation, |store| store.remove(key, conditions.clone())).await
+    }
+
+    async fn list(
+        &self,
+        part: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.make(operation("registry list", prefix), |store| store.list(part, prefix, after, limit)).await
+    }
+
+    async fn due(
+        &self,
+        agenda: &str,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        self.make(operation("registry due", agenda), |store| store.due(agenda, until, after, limit)).await
+    }
+
+    async fn next(&self, counter: &str) -> Result<u64, StoreError> {
+        self.make(operation("registry next", counter), |store| store.next(counter)).await
+    }
+}
