@@ -4,15 +4,15 @@
 #![expect(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a bench panics to fail")]
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use local::store::Database;
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 use tests::client::{API_KEY, API_SECRET, CALLBACK};
 use tests::inside::Inside;
 use tests::vendor::Vendor;
 use tokio::runtime::Runtime;
-use valetkey::catalogue::{Catalogue, read_folder};
-use valetkey::oauth::send::{Limits, Sender};
+use valetkey::store::Database;
+use vendors::catalogue::{Catalogue, read_folder};
+use vendors::client::request::{Limits, Sender};
 
 const GRANTED: &str = r#"{"access_token":"a","refresh_token":"r","token_type":"bearer","expires_in":3600}"#;
 

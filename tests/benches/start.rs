@@ -8,8 +8,8 @@
     reason = "a bench panics to fail and prints its figures"
 )]
 
+use broker::clock::Stopwatch;
 use tests::broker::Broker;
-use valetkey::clock::Stopwatch;
 
 const STARTS: usize = 15;
 const CALLS: usize = 300;

@@ -12,12 +12,12 @@
     reason = "a bench panics to fail and prints its figures"
 )]
 
+use broker::clock::{Clock, Stopwatch};
 use reqwest::Method;
 use serde_json::Value;
 use tests::broker::{Broker, on_lambda};
 use tests::client::{ok, outcome, parameter};
 use tests::oidc::OidcProvider;
-use valetkey::clock::{Clock, Stopwatch};
 
 /// How many of the environments on Lambda are the sweep's.
 const SWEEPS: usize = 1;

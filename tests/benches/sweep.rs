@@ -17,15 +17,15 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
+use broker::Broker;
+use broker::clock::Stopwatch;
+use broker::grant::obtain::Proof;
+use broker::grant::sweep::{Limits, sweep};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use tests::machine::{Machine, create_at};
 use tokio::net::TcpListener;
-use valetkey::app::App;
-use valetkey::catalogue::{Catalogue, read_folder};
-use valetkey::clock::Stopwatch;
-use valetkey::redeem::Proof;
-use valetkey::sweep::{Limits, sweep};
+use vendors::catalogue::{Catalogue, read_folder};
 
 /// How long the slow vendor takes to answer a refresh.
 const SLOW: Duration = Duration::from_millis(300);
@@ -54,7 +54,7 @@ async fn token(State(vendor): State<Arc<Vendor>>, body: String) -> Json<Value> {
         vendor.refreshed.fetch_add(1, Ordering::SeqCst);
     }
     vendor.now.fetch_sub(1, Ordering::SeqCst);
-    let refresh_token = valetkey::random::id();
+    let refresh_token = broker::random::id();
     Json(json!({"access_token": "access", "refresh_token": refresh_token, "expires_in": 86_400}))
 }
 
@@ -93,12 +93,12 @@ async fn main() {
         stop_last = Some(Box::new(stop));
     }
     let catalogue = Catalogue::default().with(read_folder(folder.path()).unwrap());
-    let app = App { catalogue: Arc::new(catalogue), ..machine.sound() };
+    let broker = Broker { catalogue: Arc::new(catalogue), ..machine.sound() };
     let make = |number: usize| {
-        let app = &app;
+        let broker = &broker;
         async move {
             let proof = Proof::Code("code".to_owned().into(), None);
-            create_at(app, &format!("vendor{}", number % 5), proof).await.unwrap();
+            create_at(broker, &format!("vendor{}", number % 5), proof).await.unwrap();
         }
     };
     stream::iter((0..total).map(make)).buffer_unordered(AT_ONCE).collect::<()>().await;
@@ -109,8 +109,8 @@ async fn main() {
     // Forget how much was resident at most.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let (before, watch) = (resident("VmRSS:"), Stopwatch::start());
-    let limits = Limits { per_second: None, ..refresh::LIMITS };
-    let report = sweep(&app, &limits, &|| true).await.unwrap();
+    let limits = Limits { per_second: None, ..sweep::LIMITS };
+    let report = sweep(&broker, &limits, &|| true).await.unwrap();
     let (seconds, grown) = (watch.milliseconds() / 1_000.0, resident("VmHWM:") - before);
 
     for (number, vendor) in vendors.iter().enumerate() {

@@ -15,12 +15,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use broker::clock::Stopwatch;
 use reqwest::{Method, RequestBuilder};
 use tests::broker::Broker;
 use tests::client::{API_KEY, CALLBACK, Client};
 use tests::lambda::recorder::Calls;
 use tests::lambda::stack::{Binaries, Stack};
-use valetkey::clock::Stopwatch;
 
 const SPAWNS: usize = 15;
 const WARM: u32 = 200;

@@ -16,17 +16,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use broker::Broker;
+use broker::clock::Stopwatch;
+use broker::events::Report;
+use broker::grant::refresh::{self, Ask};
+use broker::grant::sweep::{Limits, sweep};
+use broker::id::InstanceId;
+use broker::id::UserId;
+use broker::record::instance::{self, Instance, State};
 use secrecy::ExposeSecret;
 use tests::family::{Family, Habit, Lifetimes, Trouble};
 use tests::machine::{Machine, create};
 use tests::stores::plan::{Fault, Plan};
 use tests::stores::versions::Version;
 use tests::told::Told;
-use valetkey::app::App;
-use valetkey::clock::Stopwatch;
-use valetkey::instance::{self, Instance, State};
-use valetkey::renewal::{self, Ask};
-use valetkey::sweep::{Limits, Report, sweep};
 
 const DAY: i64 = 86_400;
 
@@ -82,9 +85,9 @@ impl World {
         machine.vendor.answers_by(move |request| books.answer(request));
         let dice = Arc::new(Dice(AtomicU64::new(20_261_122)));
         let world = Self { machine, family, dice, count, deaths: 0 };
-        let app = world.machine.sound();
+        let broker = world.machine.sound();
         for number in 0..count {
-            create(&app).await.unwrap();
+            create(&broker).await.unwrap();
             // They were not all made on one day.
             if number % (count / 80).max(1) == 0 {
                 world.machine.pass(DAY / 4);
@@ -94,7 +97,7 @@ impl World {
     }
 
     /// A process whose stores throttle, and which may die. Its plan tells whether it did.
-    fn process(&self, operations: u64) -> (App, Plan) {
+    fn process(&self, operations: u64) -> (Broker, Plan) {
         let dies_at = (self.dice.below(1_000) < DEATHS).then(|| 1 + self.dice.below(operations));
         let dice = Arc::clone(&self.dice);
         let plan = Plan::by(move |number, _| match (dies_at, dice.below(1_000)) {
@@ -109,22 +112,23 @@ impl World {
     }
 
     async fn instance(&self, id: u64) -> Instance {
-        instance::find(&self.machine.registry, 1, id).await.unwrap().unwrap()
+        instance::find(&self.machine.registry, UserId(1), InstanceId(id)).await.unwrap().unwrap()
     }
 
     /// Somebody asks for a token; whether there was one is another matter.
     async fn call(&mut self, id: u64) {
-        let (app, plan) = self.process(5);
+        let (broker, plan) = self.process(5);
         let instance = self.instance(id).await;
-        let asked = async { drop(renewal::live(&app, instance, Ask::Lasting(0), Stopwatch::start()).await) };
+        let asked =
+            async { drop(refresh::live(&broker, instance, Ask::Lasting(0), Stopwatch::start()).await) };
         self.deaths += u64::from(plan.unless_it_stops(asked).await.is_none());
     }
 
     /// A pass of the sweep.
     async fn sweep(&mut self) -> Option<Report> {
-        let (app, plan) = self.process(200);
-        let limits = Limits { per_second: None, ..refresh::LIMITS };
-        let report = plan.unless_it_stops(sweep(&app, &limits, &|| true)).await;
+        let (broker, plan) = self.process(200);
+        let limits = Limits { per_second: None, ..sweep::LIMITS };
+        let report = plan.unless_it_stops(sweep(&broker, &limits, &|| true)).await;
         self.deaths += u64::from(report.is_none());
         report.and_then(Result::ok)
     }
@@ -172,17 +176,17 @@ async fn main() {
 async fn lost(world: &World, told: &Told) -> usize {
     let doubted = told.instances("GrantInDoubt");
     let dead = told.instances("GrantDead");
-    let app = world.machine.sound();
+    let broker = world.machine.sound();
     let stored: BTreeSet<_> =
         world.machine.versions.all().iter().filter_map(Version::refresh_token).collect();
     let mut lost = 0;
     for id in 1..=world.count {
         let instance = world.instance(id).await;
         assert_eq!((instance.state, instance.lease_owner.is_some()), (State::Live, false), "{id}");
-        let grant = app.grant(&instance).await.unwrap().unwrap();
+        let grant = broker.grant(&instance).await.unwrap().unwrap();
         let token = grant.tokens.refresh_token.unwrap().expose_secret().to_owned();
         if instance.valid {
-            let live = renewal::live(&app, instance, Ask::New, Stopwatch::start()).await;
+            let live = refresh::live(&broker, instance, Ask::New, Stopwatch::start()).await;
             assert!(live.is_ok(), "instance {id} is called valid: {:?}", live.err());
             continue;
         }

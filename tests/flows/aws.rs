@@ -1,6 +1,7 @@
 //! What is particular to AWS: the functions alone.
 
 mod calls;
+mod events;
 mod faults;
 mod keys;
 mod log;

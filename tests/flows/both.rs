@@ -12,7 +12,7 @@ mod faults_everywhere;
 mod flow;
 mod leaks;
 mod leases;
-mod odd_requests;
+pub(crate) mod odd_requests;
 mod oidc_provider;
 mod refresh;
 mod revisions;

@@ -1,3 +1,4 @@
-//! What is built as `sam build` builds it: the step `panic` of `tests/run` makes the binary first.
+//! What needs a function built as `sam build` builds it: the step `built` of `tests/run` makes the binaries.
 
+mod carried;
 mod panics;

@@ -11,6 +11,7 @@ mod events;
 mod faults_here;
 mod fuzz;
 mod hosts;
+mod imports;
 mod races;
 mod readme;
 mod sandbox;

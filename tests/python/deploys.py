@@ -298,7 +298,7 @@ CHECKS = {
         of("UsersFunction", "Properties", "AutoPublishCodeSha256", value=FIRST),
     ],
     names: [
-        of("RefreshFunction", "Properties", "Events", "Schedule", "Properties", "OmitName"),
+        of("SweepFunction", "Properties", "Events", "Schedule", "Properties", "OmitName"),
         of("UsersFunction", "Properties", "FunctionName", value="users"),
         of("UsersLog", "Properties", "LogGroupName", value="/valetkey/users"),
         of("Dashboard", "Properties", "DashboardName", value="valetkey"),
@@ -313,7 +313,7 @@ CHECKS = {
     ],
     alarms: [
         of("UsersFunction", "Properties", "DeploymentPreference", "Alarms", value=ERRORS_ALARM),
-        of("RefreshFunction", "Properties", "DeploymentPreference", "Alarms", 2),
+        of("SweepFunction", "Properties", "DeploymentPreference", "Alarms", 2),
         of("InstancesFunction", "Properties", "DeploymentPreference", "Alarms", 2),
         of("UsersFunction", "Properties", "DeploymentPreference", "Type", value="AllAtOnce"),
         of("UsersVersionServerErrors", "Properties", "Dimensions"),

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
-use local::store::{Database, SqliteRegistry};
+use broker::clock::Clock;
+use broker::id::InstanceId;
+use broker::id::UserId;
+use broker::record::instance;
+use broker::store::records::{Change, DUE, Registry, Written};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
-use valetkey::clock::Clock;
-use valetkey::instance;
-use valetkey::registry::{Change, DUE, Registry, Written};
+use valetkey::store::{Database, SqliteRegistry};
 
 use crate::client::Client;
 use crate::lambda::Function;
@@ -159,7 +161,8 @@ impl Broker {
     pub async fn is_due(&self, id: u64) {
         let now = Clock::System.now();
         let change = Change::default().set(DUE, now).set("refresh_expires", now);
-        let written = self.registry().update(&instance::key(1, id), change).await.unwrap();
+        let written =
+            self.registry().update(&instance::key(UserId(1), InstanceId(id)), change).await.unwrap();
         assert!(matches!(written, Written::Done(_)));
     }
 
@@ -169,7 +172,8 @@ impl Broker {
         let now = Clock::System.now();
         let change =
             Change::default().set("access_issued", now + issued).set("access_expires", now + expires);
-        let written = self.registry().update(&instance::key(1, id), change).await.unwrap();
+        let written =
+            self.registry().update(&instance::key(UserId(1), InstanceId(id)), change).await.unwrap();
         assert!(matches!(written, Written::Done(_)));
     }
 
@@ -189,7 +193,7 @@ impl Broker {
 
 /// Prepares a command that runs the broker's binary.
 pub fn command() -> Command {
-    let binary = crate::profile_folder().join("local");
+    let binary = crate::profile_folder().join("valetkey");
     assert!(binary.exists(), "{} is missing: run `cargo build` first", binary.display());
     let mut command = Command::new(binary);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

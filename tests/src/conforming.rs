@@ -12,10 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use url::Url;
-use valetkey::element::{
+use vendors::descriptor::{
     ClientAuthentication, Element, Encoding, Endpoint, OAuth2, RevokeMethod, RevokedBy, Rotation,
 };
-use valetkey::keys;
+use vendors::pkce;
 
 use crate::client::{API_KEY, API_SECRET, parameter};
 
@@ -168,7 +168,7 @@ impl Vendor {
         let asked = |name| asked.as_ref().and_then(|url| parameter(url, name));
         expect("the redirect URI", &parameters.remove("redirect_uri"), &asked("redirect_uri"))?;
         let verifier = parameters.remove("code_verifier");
-        let proven = verifier.as_deref().map(keys::code_challenge);
+        let proven = verifier.as_deref().map(pkce::challenge);
         expect("the challenge", &proven, &asked("code_challenge"))?;
         Ok("exchanged")
     }

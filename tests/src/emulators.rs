@@ -11,8 +11,8 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
 };
-use valetkey::random;
-use valetkey::registry::{AGENDA, DUE};
+use broker::random;
+use broker::store::records::{AGENDA, DUE};
 
 /// Gives the address of moto's Secrets Manager.
 pub fn secrets_manager() -> &'static str {

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use broker::clock::{Clock, Timestamp};
 use serde_json::{Value, json};
-use valetkey::clock::{Clock, Timestamp};
 
 /// What a vendor does with refresh tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,22 +4,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use broker::Broker;
+use broker::clock::Clock;
+use broker::hosted_connect::Branding;
+use broker::hosted_connect::HostedConnect;
+use broker::record::app::ClientCache;
+use broker::record::user::FirstUser;
+use broker::seal::element_token::TokenKeys;
+use broker::seal::envelope::Seal;
+use broker::seal::keyring::Key;
 use lambda_http::http::HeaderMap;
 use lambda_http::{Body, Request};
-use local::broker::Broker;
-use local::store::{Database, SqliteRegistry, SqliteVault};
 use serde_json::Value;
 use tempfile::TempDir;
-use valetkey::app::App;
-use valetkey::catalogue::Catalogue;
-use valetkey::client::Cache;
-use valetkey::clock::Clock;
-use valetkey::connect::Connect;
-use valetkey::keys::{Key, TokenKeys};
-use valetkey::oauth::send::{Limits, Sender};
-use valetkey::page::Look;
-use valetkey::seal::Seal;
-use valetkey::user::FirstUser;
+use valetkey::functions::Functions;
+use valetkey::store::{Database, SqliteRegistry, SqliteVault};
+use vendors::catalogue::Catalogue;
+use vendors::client::request::{Limits, Sender};
 
 /// The first user's secrets.
 const SECRETS: (&str, &str) = ("planted-user-secret", "planted-organization-secret");
@@ -29,7 +30,7 @@ pub const RETURN_URL: &str = "https://app.example/back?a=b";
 
 /// The functions, and the folder of their stores.
 pub struct Inside {
-    broker: Broker,
+    functions: Functions,
     registry: SqliteRegistry,
     folder: TempDir,
 }
@@ -42,14 +43,15 @@ impl Inside {
         let seal = Seal::new(&Key::derive(b"master", "vault"));
         let registry = SqliteRegistry::new(database.clone());
         let address = Some("http://127.0.0.1:9".to_owned());
-        let connect = Connect::new(b"master", address, vec![RETURN_URL.to_owned()], Look::default())
-            .with_secrets(Seal::new(&Key::derive(b"master", "link")));
-        let broker = Broker::new(App {
+        let connect =
+            HostedConnect::new(b"master", address, vec![RETURN_URL.to_owned()], Branding::default())
+                .with_secrets(Seal::new(&Key::derive(b"master", "link")));
+        let functions = Functions::new(Broker {
             catalogue: Arc::new(catalogue),
             clock: Clock::System,
             apps: Arc::new(SqliteVault::new(database.clone(), seal.clone())),
             vault: Arc::new(SqliteVault::new(database, seal)),
-            clients: Cache::default(),
+            clients: ClientCache::default(),
             registry: Arc::new(registry.clone()),
             token_keys: TokenKeys::new(Key::derive(b"master", "element-token")),
             pkce_key: Key::derive(b"master", "pkce"),
@@ -60,7 +62,7 @@ impl Inside {
             connect: Some(connect),
             sender,
         });
-        Self { broker, registry, folder }
+        Self { functions, registry, folder }
     }
 
     /// Puts the functions together around a catalogue.
@@ -88,7 +90,7 @@ impl Inside {
     pub async fn send(&self, method: &str, path: &str, body: Option<&str>) -> (u16, HeaderMap, String) {
         let request = lambda_http::http::Request::builder()
             .method(method)
-            .uri(format!("{}{path}", valetkey::http::BASE))
+            .uri(format!("{}{path}", web::router::BASE))
             .header("authorization", format!("User {}, Organization {}", SECRETS.0, SECRETS.1))
             .header("content-type", "application/json")
             .body(body.map_or(Body::Empty, Body::from));
@@ -97,7 +99,7 @@ impl Inside {
 
     /// Sends a request as it is.
     pub async fn answer(&self, request: Request) -> (u16, HeaderMap, String) {
-        let answer = self.broker.answer(request).await;
+        let answer = self.functions.answer(request).await;
         let (parts, body) = answer.into_parts();
         (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
     }

@@ -56,3 +56,15 @@ pub async fn until<F: Future<Output = bool>>(mut asked: impl FnMut() -> F) {
     };
     tokio::time::timeout(Duration::from_mins(1), answered).await.expect("it came to pass");
 }
+
+/// The status that answers an error of the broker's, for tests without HTTP.
+pub trait Status {
+    /// Gives it.
+    fn status(&self) -> lambda_http::http::StatusCode;
+}
+
+impl Status for ::broker::Error {
+    fn status(&self) -> lambda_http::http::StatusCode {
+        web::error::status(self)
+    }
+}

@@ -5,27 +5,31 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
-use local::store::{Database, SqliteRegistry, SqliteVault};
+use broker::Broker;
+use broker::Error;
+use broker::clock::{Clock, Stopwatch};
+use broker::events::Report;
+use broker::grant::create::{self, Draft};
+use broker::grant::obtain::Proof;
+use broker::grant::reauthenticate::{Revision, revise};
+use broker::grant::refresh::{self, Ask, Live};
+use broker::grant::sweep::sweep;
+use broker::hosted_connect::Branding;
+use broker::hosted_connect::HostedConnect;
+use broker::id::InstanceId;
+use broker::id::UserId;
+use broker::random;
+use broker::record::app::ClientCache;
+use broker::record::instance::{self, Filter, Instance};
+use broker::seal::element_token::TokenKeys;
+use broker::seal::envelope::Seal;
+use broker::seal::keyring::Key;
+use broker::store::records::{self, Registry};
+use broker::store::secrets::Vault;
 use tempfile::TempDir;
-use valetkey::app::App;
-use valetkey::catalogue::{Catalogue, read_folder};
-use valetkey::client::Cache;
-use valetkey::clock::{Clock, Stopwatch};
-use valetkey::connect::Connect;
-use valetkey::creation::{self, Draft};
-use valetkey::error::Error;
-use valetkey::instance::{self, Filter, Instance};
-use valetkey::keys::{Key, TokenKeys};
-use valetkey::oauth::send::{Limits, Sender};
-use valetkey::page::Look;
-use valetkey::random;
-use valetkey::redeem::Proof;
-use valetkey::registry::{self, Registry};
-use valetkey::renewal::{self, Ask, Live};
-use valetkey::revision::{Revision, revise};
-use valetkey::seal::Seal;
-use valetkey::sweep::{Report, sweep};
-use valetkey::vault::Vault;
+use valetkey::store::{Database, SqliteRegistry, SqliteVault};
+use vendors::catalogue::{Catalogue, read_folder};
+use vendors::client::request::{Limits, Sender};
 
 use crate::broker::on_lambda;
 use crate::client::body;
@@ -95,20 +99,20 @@ impl Machine {
     }
 
     /// Puts a process together over these stores.
-    pub fn app(&self, vault: impl Vault + 'static, registry: impl Registry + 'static) -> App {
+    pub fn broker(&self, vault: impl Vault + 'static, registry: impl Registry + 'static) -> Broker {
         let vault: Arc<dyn Vault> = Arc::new(vault);
-        App {
+        Broker {
             catalogue: Arc::clone(&self.catalogue),
             clock: self.clock.clone(),
             apps: Arc::clone(&vault),
             vault,
-            clients: Cache::default(),
+            clients: ClientCache::default(),
             registry: Arc::new(registry),
             token_keys: TokenKeys::new(Key::derive(b"master", "element-token")),
             pkce_key: Key::derive(b"master", "pkce"),
             first_user: None,
             connect: Some(
-                Connect::new(b"master", Some(ADDRESS.to_owned()), Vec::new(), Look::default())
+                HostedConnect::new(b"master", Some(ADDRESS.to_owned()), Vec::new(), Branding::default())
                     .with_secrets(Seal::new(&Key::derive(b"master", "link"))),
             ),
             sender: SENDER.clone(),
@@ -116,24 +120,24 @@ impl Machine {
     }
 
     /// Puts a process together whose operations follow a plan.
-    pub fn planned(&self, plan: &Plan) -> App {
+    pub fn planned(&self, plan: &Plan) -> Broker {
         let vault = Hooked::new(Arc::clone(&self.vault), plan.clone());
-        self.app(vault, Hooked::new(Arc::clone(&self.registry), plan.clone()))
+        self.broker(vault, Hooked::new(Arc::clone(&self.registry), plan.clone()))
     }
 
     /// Puts a process together whose clock differs by so many seconds.
-    pub fn skewed(&self, seconds: i64) -> App {
-        App { clock: Clock::fixed(self.clock.now() + seconds), ..self.sound() }
+    pub fn skewed(&self, seconds: i64) -> Broker {
+        Broker { clock: Clock::fixed(self.clock.now() + seconds), ..self.sound() }
     }
 
     /// Puts a process together without faults.
-    pub fn sound(&self) -> App {
-        self.app(self.vault.clone(), self.registry.clone())
+    pub fn sound(&self) -> Broker {
+        self.broker(self.vault.clone(), self.registry.clone())
     }
 
     /// Sweeps once, without faults.
     pub async fn sweep(&self) -> Report {
-        sweep(&self.sound(), &refresh::LIMITS, &|| true).await.unwrap()
+        sweep(&self.sound(), &sweep::LIMITS, &|| true).await.unwrap()
     }
 
     /// Lets time pass, in seconds.
@@ -145,13 +149,13 @@ impl Machine {
 
     /// Gives the record with the id 1, whatever state it is in.
     pub async fn record(&self) -> Option<Instance> {
-        let item = self.registry.get(&instance::key(USER, 1)).await.unwrap();
-        item.map(|item| registry::from_item(item).unwrap())
+        let item = self.registry.get(&instance::key(USER, InstanceId(1))).await.unwrap();
+        item.map(|item| records::from_item(item).unwrap())
     }
 
     /// Gives the live instance with the id 1.
     pub async fn instance(&self) -> Instance {
-        instance::find(&self.registry, USER, 1).await.unwrap().unwrap()
+        instance::find(&self.registry, USER, InstanceId(1)).await.unwrap().unwrap()
     }
 
     /// Counts the instances that the user sees.
@@ -168,7 +172,7 @@ impl Machine {
 }
 
 /// The user of every process.
-const USER: u64 = 1;
+const USER: UserId = UserId(1);
 
 /// Gives a code that was not spent yet.
 pub fn code() -> Proof {
@@ -176,21 +180,21 @@ pub fn code() -> Proof {
 }
 
 /// Makes an instance.
-pub async fn create(app: &App) -> Result<Instance, Error> {
-    create_of(app, code()).await
+pub async fn create(broker: &Broker) -> Result<Instance, Error> {
+    create_of(broker, code()).await
 }
 
 /// Makes an instance of a code or of tokens.
-pub async fn create_of(app: &App, proof: Proof) -> Result<Instance, Error> {
-    create_at(app, "faulty", proof).await
+pub async fn create_of(broker: &Broker, proof: Proof) -> Result<Instance, Error> {
+    create_at(broker, "faulty", proof).await
 }
 
 /// Makes an instance of an element.
-pub async fn create_at(app: &App, element: &str, proof: Proof) -> Result<Instance, Error> {
+pub async fn create_at(broker: &Broker, element: &str, proof: Proof) -> Result<Instance, Error> {
     let configuration = body("faulty", "", "")["configuration"].as_object().unwrap().clone();
     let text = |value: serde_json::Value| value.as_str().map(str::to_owned);
     let draft = Draft {
-        element: app.catalogue.find(element).unwrap(),
+        element: broker.catalogue.find(element).unwrap(),
         name: "Name".into(),
         tags: vec![],
         configuration: configuration.into_iter().map(|(key, value)| (key, text(value))).collect(),
@@ -199,27 +203,27 @@ pub async fn create_at(app: &App, element: &str, proof: Proof) -> Result<Instanc
         app: None,
         link: None,
     };
-    creation::create(app, USER, draft, Stopwatch::start()).await
+    create::create(broker, USER, draft, Stopwatch::start()).await
 }
 
 /// Asks for an access token.
-pub async fn ask(app: &App, instance: &Instance) -> Result<Live, Error> {
-    renewal::live(app, instance.clone(), Ask::Lasting(0), Stopwatch::start()).await
+pub async fn ask(broker: &Broker, instance: &Instance) -> Result<Live, Error> {
+    refresh::live(broker, instance.clone(), Ask::Lasting(0), Stopwatch::start()).await
 }
 
 /// Brings a new code.
-pub async fn consent(app: &App, instance: &Instance) -> Result<Instance, Error> {
-    change(app, instance, Revision { proof: Some(code()), ..Revision::default() }).await
+pub async fn consent(broker: &Broker, instance: &Instance) -> Result<Instance, Error> {
+    change(broker, instance, Revision { proof: Some(code()), ..Revision::default() }).await
 }
 
 /// Changes a secret of the configuration, which goes through the lease as well.
-pub async fn rekey(app: &App, instance: &Instance) -> Result<Instance, Error> {
+pub async fn rekey(broker: &Broker, instance: &Instance) -> Result<Instance, Error> {
     let key = ("oauth.api.key".to_owned(), Some("another".to_owned()));
     let configuration = Some(BTreeMap::from([key]));
-    change(app, instance, Revision { configuration, ..Revision::default() }).await
+    change(broker, instance, Revision { configuration, ..Revision::default() }).await
 }
 
 /// Changes an instance.
-pub async fn change(app: &App, instance: &Instance, revision: Revision) -> Result<Instance, Error> {
-    revise(app, instance.clone(), &revision, Stopwatch::start()).await
+pub async fn change(broker: &Broker, instance: &Instance, revision: Revision) -> Result<Instance, Error> {
+    revise(broker, instance.clone(), &revision, Stopwatch::start()).await
 }

@@ -6,11 +6,11 @@ pub mod versions;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use broker::clock::Timestamp;
+use broker::store::StoreError;
+use broker::store::records::{Change, Condition, Due, Item, Key, Page, Registry, Written};
+use broker::store::secrets::{PutError, Vault};
 use secrecy::SecretString;
-use valetkey::clock::Timestamp;
-use valetkey::error::StoreError;
-use valetkey::registry::{Change, Condition, Due, Item, Key, Page, Registry, Written};
-use valetkey::vault::{PutError, Vault};
 
 /// What is asked of a store.
 #[derive(Clone, Copy)]

@@ -1,22 +1,23 @@
 //! The page that asks a visitor for what the vendor's addresses depend on, such as the name of a shop.
 
+use broker::hosted_connect::Branding;
+use broker::record::settings::{self, Given};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::html;
 use serde_json::json;
-use valetkey::clean::line;
-use valetkey::configuration::{self, Given};
-use valetkey::element::{Element, Setting};
-use valetkey::page::Look;
+use vendors::descriptor::{Element, Setting};
+use web::clean::line;
+use web::page;
 
 /// The longest value, in characters.
 const LONGEST: usize = 255;
 
 /// Lists what is missing and a visitor can be asked for.
 pub(crate) fn fields<'a>(element: &'a Element, known: &Given) -> Vec<&'a Setting> {
-    let missing = configuration::missing(element, known);
+    let missing = settings::missing(element, known);
     let asked = |setting: &&Setting| {
-        missing.contains(&setting.key.as_str()) && configuration::is_asked(element, &setting.key)
+        missing.contains(&setting.key.as_str()) && settings::is_asked(element, &setting.key)
     };
     element.configuration.iter().filter(asked).collect()
 }
@@ -50,19 +51,19 @@ fn written<'a>(filled: &'a [(String, String)], key: &str) -> &'a str {
 /// Normalises one value, as that of a configuration.
 fn value(element: &Element, setting: &Setting, written: &str) -> Option<(String, String)> {
     let clean = line(Some(&json!(written)), &setting.key).ok()??;
-    let mut split = configuration::split(element, Given::from([(setting.key.clone(), Some(clean))])).ok()?;
+    let mut split = settings::split(element, Given::from([(setting.key.clone(), Some(clean))])).ok()?;
     split.open.remove_entry(&setting.key).and_then(|(key, value)| Some((key, value?)))
 }
 
 /// Shows the form, with what was filled in so far.
 pub(crate) fn page(
-    look: &Look,
+    branding: &Branding,
     element: &Element,
     fields: &[&Setting],
     filled: &[(String, String)],
     wrong: &[String],
 ) -> Response<Body> {
-    let (vendor, title) = (&element.identity.name, &look.title);
+    let (vendor, title) = (&element.identity.name, &branding.title);
     let content = html! {
         p { (title) " would like to work with your " (vendor) " account. You will be sent to " (vendor) " to allow it." }
         form method="post" {
@@ -81,5 +82,5 @@ pub(crate) fn page(
         }
     };
     let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    look.page(status, &format!("Connect {vendor}"), &content)
+    page::page(branding, status, &format!("Connect {vendor}"), &content)
 }

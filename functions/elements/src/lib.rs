@@ -4,19 +4,17 @@
 
 use std::sync::Arc;
 
-use lambda_http::{Body, Response};
-use valetkey::catalogue::Catalogue;
-use valetkey::element::Element;
-use valetkey::error::Error;
-use valetkey::http::{self, Call, NEXT_PAGE, RETURNED_COUNT, Route, TOTAL_COUNT};
-use valetkey::route;
-use valetkey::wire::{CatalogueElement, ElementMetadata, SettingBody};
+use vendors::catalogue::Catalogue;
+use vendors::descriptor::Element;
+use web::answer::{self, NEXT_PAGE, RETURNED_COUNT, TOTAL_COUNT};
+use web::show;
+use web::{Answer, Call, Route, route};
 
 /// What this function is given: the elements of this deployment.
-pub type App = Arc<Catalogue>;
+pub type State = Arc<Catalogue>;
 
 /// The routes that this function answers.
-pub const ROUTES: &[Route<App>] = &[
+pub const ROUTES: &[Route<State>] = &[
     route!(pure GET "/elements", list),
     route!(pure GET "/elements/keys", keys),
     route!(pure GET "/elements/{keyOrId}/configuration", configuration),
@@ -26,7 +24,7 @@ pub const ROUTES: &[Route<App>] = &[
     route!(pure GET "/panic", panics),
 ];
 
-fn list(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {
+fn list(catalogue: &State, call: &Call) -> Answer {
     let search = call.query("searchText").map(str::to_lowercase);
     let admits = |element: &&Element| {
         let identity = &element.identity;
@@ -40,36 +38,37 @@ fn list(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {
     let size = call.page_size()?;
     let from = call.query("nextPage").unwrap_or_default();
     let rest: Vec<_> = found.iter().filter(|element| element.identity.key.as_str() > from).collect();
-    let page: Vec<_> = rest.iter().take(size).map(|element| CatalogueElement::new(element)).collect();
-    let mut response = http::json(&page)?;
+    let page: Vec<_> =
+        rest.iter().take(size).map(|element| show::element::catalogue_element(element)).collect();
+    let mut response = answer::json(&page)?;
     let headers = response.headers_mut();
     headers.insert(RETURNED_COUNT, page.len().into());
     headers.insert(TOTAL_COUNT, found.len().into());
     if rest.len() > size {
-        headers.insert(NEXT_PAGE, http::header(&rest[size - 1].identity.key));
+        headers.insert(NEXT_PAGE, answer::header(&rest[size - 1].identity.key));
     }
     Ok(response)
 }
 
-fn keys(catalogue: &App, _: &Call) -> Result<Response<Body>, Error> {
+fn keys(catalogue: &State, _: &Call) -> Answer {
     let keys: Vec<_> = catalogue.elements().into_iter().map(|element| &element.identity.key).collect();
-    http::json(&keys)
+    answer::json(&keys)
 }
 
-fn configuration(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {
-    http::json(&SettingBody::all(catalogue.element(call.parameter("keyOrId"))?))
+fn configuration(catalogue: &State, call: &Call) -> Answer {
+    answer::json(&show::element::settings(catalogue.element(call.parameter("keyOrId"))?))
 }
 
-fn metadata(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {
-    http::json(&ElementMetadata::new(catalogue.element(call.parameter("keyOrId"))?))
+fn metadata(catalogue: &State, call: &Call) -> Answer {
+    answer::json(&show::element::metadata(catalogue.element(call.parameter("keyOrId"))?))
+}
+
+fn one(catalogue: &State, call: &Call) -> Answer {
+    answer::json(&show::element::catalogue_element(catalogue.element(call.parameter("keyOrId"))?))
 }
 
 #[cfg(feature = "test-panic")]
 #[expect(clippy::panic, reason = "it is there to panic")]
-fn panics(_: &App, _: &Call) -> Result<Response<Body>, Error> {
+fn panics(_: &State, _: &Call) -> Answer {
     panic!("planted")
-}
-
-fn one(catalogue: &App, call: &Call) -> Result<Response<Body>, Error> {
-    http::json(&CatalogueElement::new(catalogue.element(call.parameter("keyOrId"))?))
 }

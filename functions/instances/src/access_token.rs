@@ -1,34 +1,34 @@
 //! `GET /instances/{id}/access-token` and `GET /instances/access-token`: a live access token.
 
-use lambda_http::{Body, Response};
+use broker::Broker;
+use broker::Error;
+use broker::clock::Timestamp;
+use broker::grant::refresh::{self, Ask};
+use payloads::access_token::AccessToken;
 use secrecy::ExposeSecret;
-use valetkey::app::App;
-use valetkey::clock::Timestamp;
-use valetkey::error::Error;
-use valetkey::http::{self, Call};
-use valetkey::renewal::{self, Ask};
-use valetkey::wire::AccessToken;
+use web::{Answer, Call, answer};
 
-pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let (_, instance) = app.instance(call).await?;
+pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
+    let (_, instance) = crate::named(broker, call).await?;
     let ask = Ask::Lasting(minimum_seconds(call)?);
     let id = instance.id;
     if instance.disabled {
         return Err(Error::Forbidden(format!(
             "Instance {id} is disabled; enable it with PUT /instances/{id}/enabled"
-        )));
+        ))
+        .into());
     }
     if !instance.valid {
-        return Err(renewal::dead(&instance));
+        return Err(Error::GrantEnded(id).into());
     }
-    let live = renewal::live(app, instance, ask, call.watch).await?;
-    let (tokens, now) = (&live.grant.tokens, app.clock.now());
-    http::json(&AccessToken {
-        access_token: tokens.access_token.expose_secret(),
-        token_type: &tokens.token_type,
+    let live = refresh::live(broker, instance, ask, call.watch).await?;
+    let (tokens, now) = (&live.grant.tokens, broker.clock.now());
+    answer::json(&AccessToken {
+        access_token: tokens.access_token.expose_secret().to_owned(),
+        token_type: tokens.token_type.clone(),
         expires_in: tokens.expires.map(|expires| expires - now),
-        scope: tokens.scope.as_deref(),
-        warning: live.warning.as_deref(),
+        scope: tokens.scope.clone(),
+        warning: live.warning.clone(),
     })
 }
 

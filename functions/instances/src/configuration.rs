@@ -2,49 +2,53 @@
 
 use std::collections::BTreeMap;
 
-use lambda_http::{Body, Response};
-use valetkey::app::App;
-use valetkey::error::Error;
-use valetkey::http::{self, Call};
-use valetkey::instance::Instance;
-use valetkey::revision::{Revision, revise};
-use valetkey::wire::ConfigurationEntry;
+use broker::Broker;
+use broker::Error;
+use broker::grant::reauthenticate::{Revision, revise};
+use broker::record::instance::Instance;
+use payloads::lenient;
+use payloads::settings::SettingValue;
+use web::show;
+use web::{Answer, Call, answer};
 
-pub(crate) async fn list(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let (_, instance) = app.instance(call).await?;
-    http::json(&entries(app, &instance)?)
+pub(crate) async fn list(broker: &Broker, call: &Call) -> Answer {
+    let (_, instance) = crate::named(broker, call).await?;
+    answer::json(&entries(broker, &instance)?)
 }
 
-pub(crate) async fn show(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let (_, instance) = app.instance(call).await?;
-    http::json(&entry(app, call, &instance)?)
+pub(crate) async fn show(broker: &Broker, call: &Call) -> Answer {
+    let (_, instance) = crate::named(broker, call).await?;
+    answer::json(&entry(broker, call, &instance)?)
 }
 
 /// Changes the value of one entry: `propertyValue` in the body.
-pub(crate) async fn patch(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let (_, instance) = app.instance(call).await?;
-    let key = entry(app, call, &instance)?.key().to_owned();
+pub(crate) async fn patch(broker: &Broker, call: &Call) -> Answer {
+    let (_, instance) = crate::named(broker, call).await?;
+    let key = entry(broker, call, &instance)?.key;
     let body = call.object()?;
     let value = match body.get("propertyValue") {
         Some(serde_json::Value::Null) => None,
         Some(value) => Some(
-            http::text(value).ok_or_else(|| Error::Invalid("`propertyValue` must be text or null".into()))?,
+            lenient::text(value)
+                .ok_or_else(|| Error::Invalid("`propertyValue` must be text or null".into()))?,
         ),
-        None => return Err(Error::Invalid("Missing propertyValue".into())),
+        None => return Err(Error::Invalid("Missing propertyValue".into()).into()),
     };
     let configuration = Some(BTreeMap::from([(key, value)]));
     let revision = Revision { configuration, ..Revision::default() };
-    let instance = revise(app, instance, &revision, call.watch).await?;
-    http::json(&entry(app, call, &instance)?)
+    let instance = revise(broker, instance, &revision, call.watch).await?;
+    answer::json(&entry(broker, call, &instance)?)
 }
 
-fn entries<'a>(app: &'a App, instance: &'a Instance) -> Result<Vec<ConfigurationEntry<'a>>, Error> {
-    Ok(ConfigurationEntry::all(app.catalogue.element(&instance.element)?, instance))
+fn entries(broker: &Broker, instance: &Instance) -> Result<Vec<SettingValue>, Error> {
+    Ok(show::instance::configuration(broker.catalogue.element(&instance.element)?, instance))
 }
 
 /// Finds the entry whose id, or key, the path names.
-fn entry<'a>(app: &'a App, call: &Call, instance: &'a Instance) -> Result<ConfigurationEntry<'a>, Error> {
+fn entry(broker: &Broker, call: &Call, instance: &Instance) -> Result<SettingValue, Error> {
     let named = call.parameter("configurationId");
-    let found = entries(app, instance)?.into_iter().find(|entry| entry.is(named));
+    let is_named =
+        |entry: &SettingValue| entry.key == named || entry.id != 0 && entry.id.to_string() == named;
+    let found = entries(broker, instance)?.into_iter().find(is_named);
     found.ok_or_else(|| Error::NotFound(format!("No configuration found with ID {named}")))
 }

@@ -1,14 +1,12 @@
 //! `GET /instances/count`: how many instances the calling user has.
 
-use lambda_http::{Body, Response};
-use valetkey::app::App;
-use valetkey::error::Error;
-use valetkey::http::{self, Call};
-use valetkey::instance;
-use valetkey::wire::InstanceCount;
+use broker::Broker;
+use broker::record::instance;
+use web::show;
+use web::{Answer, Call, answer};
 
-pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let user = app.caller(call).await?.user;
-    let counts = instance::count(&*app.registry, user.id).await?;
-    http::json(&InstanceCount::new(&counts, &app.catalogue))
+pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
+    let user = broker.caller(&call.credentials()?).await?.user;
+    let counts = instance::count(&*broker.registry, user.id).await?;
+    answer::json(&show::instance::count(&counts, &broker.catalogue))
 }

@@ -1,22 +1,20 @@
 //! `POST /instances` and `POST /elements/{keyOrId}/instances`: a code becomes an instance.
 
-use lambda_http::{Body, Response};
-use valetkey::app::App;
-use valetkey::client;
-use valetkey::creation;
-use valetkey::error::Error;
-use valetkey::http::{self, Call};
-use valetkey::wire::InstanceBody;
+use broker::Broker;
+use broker::grant::create;
+use broker::record::app;
+use web::show;
+use web::{Answer, Call, answer};
 
 use crate::draft;
 
-pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let user = app.user(call).await?;
+pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
+    let user = broker.user(&call.credentials()?).await?;
     let body = call.object()?;
-    let draft = draft::read(&app.catalogue, call.parameter("keyOrId"), &body)?;
+    let draft = draft::read(&broker.catalogue, call.parameter("keyOrId"), &body)?;
     if let Some(id) = &draft.app {
-        client::find(&*app.registry, user.id, draft.element, id).await?;
+        app::find(&*broker.registry, user.id, draft.element, id).await?;
     }
-    let instance = creation::create(app, user.id, draft, call.watch).await?;
-    http::json(&InstanceBody::new(&instance, app.token(&instance)?, &app.catalogue, &user))
+    let instance = create::create(broker, user.id, draft, call.watch).await?;
+    answer::json(&show::instance::instance(&instance, broker.token(&instance)?, &broker.catalogue, &user))
 }

@@ -1,13 +1,11 @@
 //! `DELETE /instances/{id}`: the grant is revoked where it can be, then forgotten.
 
-use lambda_http::{Body, Response};
-use valetkey::app::App;
-use valetkey::error::Error;
-use valetkey::http::{self, Call};
-use valetkey::removal;
+use broker::Broker;
+use broker::grant::delete;
+use web::{Answer, Call, answer};
 
-pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let (_, instance) = app.instance(call).await?;
-    removal::remove(app, &instance).await?;
-    Ok(http::empty())
+pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
+    let (_, instance) = crate::named(broker, call).await?;
+    delete::remove(broker, &instance).await?;
+    Ok(answer::empty())
 }

@@ -1,16 +1,18 @@
 //! Reads the bodies that make and change instances: sloppy where clients are, clear about what is missing.
 
+use broker::Error;
+use broker::grant::create::Draft;
+use broker::grant::obtain::Proof;
+use broker::grant::reauthenticate::Revision;
+use broker::id::AppId;
+use broker::record::app;
+use broker::record::settings::{self, Given};
 use serde_json::{Map, Value};
-use valetkey::body::{given, object, tags, text, told};
-use valetkey::catalogue::Catalogue;
-use valetkey::clean::line;
-use valetkey::configuration::{self, Given};
-use valetkey::creation::Draft;
-use valetkey::element::Element;
-use valetkey::error::Error;
-use valetkey::oauth::VendorError;
-use valetkey::redeem::Proof;
-use valetkey::revision::Revision;
+use vendors::catalogue::Catalogue;
+use vendors::descriptor::Element;
+use vendors::error::VendorError;
+use web::body::{given, object, tags, text};
+use web::clean::{line, written};
 
 /// The answer to a body without a code, in the platform's words.
 const NO_CODE: &str = "You must provide an OAuth code in order to create an instance of this element";
@@ -44,16 +46,16 @@ pub(crate) fn read<'a>(
     }
     let mut configuration = given(element, &object(body, "configuration")?)?;
     // A mask stands for a value that is not here.
-    configuration.retain(|_, value| value.as_deref() != Some(configuration::MASK));
-    let configuration = configuration::with_defaults(element, configuration);
+    configuration.retain(|_, value| value.as_deref() != Some(settings::MASK));
+    let configuration = settings::with_defaults(element, configuration);
     let app = app_id(body, &configuration)?;
-    let mut missing = configuration::missing(element, &configuration);
+    let mut missing = settings::missing(element, &configuration);
     if app.is_some() {
-        missing.retain(|key| ![configuration::CLIENT_ID, configuration::CLIENT_SECRET].contains(key));
+        missing.retain(|key| ![settings::CLIENT_ID, settings::CLIENT_SECRET].contains(key));
     }
     if imports {
         // Nobody was sent anywhere, so there is no callback to name.
-        missing.retain(|key| *key != configuration::REDIRECT_URI);
+        missing.retain(|key| *key != settings::REDIRECT_URI);
     }
     if !missing.is_empty() {
         return Err(Error::Invalid(format!("Missing configuration: {}", missing.join(", "))));
@@ -70,21 +72,21 @@ pub(crate) fn read<'a>(
         tags,
         configuration,
         proof,
-        told: told(element, |name| provider.get(name).cloned())?,
+        told: settings::from_callback(element, |name| written(provider.get(name), name))?,
         app,
         link: None,
     })
 }
 
 /// Reads `appId`: the app that has the client's key and secret, which are then not given.
-pub(crate) fn app_id(body: &Map<String, Value>, configuration: &Given) -> Result<Option<String>, Error> {
+pub(crate) fn app_id(body: &Map<String, Value>, configuration: &Given) -> Result<Option<AppId>, Error> {
     let Some(id) = text(body.get("appId")).filter(|id| !id.is_empty()) else { return Ok(None) };
-    let given = [configuration::CLIENT_ID, configuration::CLIENT_SECRET];
-    if given.iter().any(|key| !configuration::text(configuration, key).is_empty()) {
+    let given = [settings::CLIENT_ID, settings::CLIENT_SECRET];
+    if given.iter().any(|key| !settings::value(configuration, key).is_empty()) {
         let twice = "Give either `appId` or oauth.api.key and oauth.api.secret, not both";
         return Err(Error::Invalid(twice.into()));
     }
-    Ok(Some(id))
+    AppId::parse(&id).map(Some).ok_or_else(|| app::unknown(id))
 }
 
 /// Reads the body of `PUT` (`whole`) or `PATCH` into a change of an instance of that element.
@@ -101,7 +103,7 @@ pub(crate) fn revision(element: &Element, body: &Map<String, Value>, whole: bool
         whole,
         proof: code(&provider).or_else(|| brought(configuration.as_ref()?)),
         configuration,
-        told: told(element, |name| provider.get(name).cloned())?,
+        told: settings::from_callback(element, |name| written(provider.get(name), name))?,
     })
 }
 
@@ -115,11 +117,11 @@ fn code(provider: &Map<String, Value>) -> Option<Proof> {
 /// Takes the tokens of an existing grant out of the configuration.
 fn brought(configuration: &Given) -> Option<Proof> {
     let token = |key| {
-        let text = configuration::text(configuration, key).trim();
-        (!text.is_empty() && text != configuration::MASK).then(|| text.to_owned().into())
+        let text = settings::value(configuration, key).trim();
+        (!text.is_empty() && text != settings::MASK).then(|| text.to_owned().into())
     };
-    let refresh_token = token(configuration::REFRESH_TOKEN).map(Proof::RefreshToken);
-    refresh_token.or_else(|| token(configuration::ACCESS_TOKEN).map(Proof::AccessToken))
+    let refresh_token = token(settings::REFRESH_TOKEN).map(Proof::RefreshToken);
+    refresh_token.or_else(|| token(settings::ACCESS_TOKEN).map(Proof::AccessToken))
 }
 
 fn element<'a>(
@@ -128,7 +130,7 @@ fn element<'a>(
     body: &Map<String, Value>,
 ) -> Result<Option<&'a Element>, Error> {
     if !key_or_id.is_empty() {
-        return catalogue.element(key_or_id).map(Some);
+        return Ok(Some(catalogue.element(key_or_id)?));
     }
     let named = match body.get("element") {
         Some(Value::Object(element)) => [element.get("key"), element.get("id")],
@@ -138,7 +140,7 @@ fn element<'a>(
         named => [named, None],
     };
     match named.into_iter().filter_map(text).find(|name| !name.is_empty()) {
-        Some(name) => catalogue.element(&name).map(Some),
+        Some(name) => Ok(Some(catalogue.element(&name)?)),
         None => Ok(None),
     }
 }

@@ -18,12 +18,14 @@ mod revise;
 mod show;
 mod token;
 
-use valetkey::app::App;
-use valetkey::http::Route;
-use valetkey::route;
+use broker::Broker;
+use broker::record::instance::Instance;
+use broker::record::user::User;
+use web::route;
+use web::{Call, Route};
 
 /// The routes that this function answers.
-pub const ROUTES: &[Route<App>] = &[
+pub const ROUTES: &[Route<Broker>] = &[
     route!(POST "/instances", create::handle),
     route!(POST "/elements/{keyOrId}/instances", create::handle),
     route!(GET "/instances", list::handle),
@@ -71,3 +73,8 @@ pub const ROUTES: &[Route<App>] = &[
     route!(PUT "/elements/{keyOrId}/apps/{id}", apps::replace),
     route!(DELETE "/elements/{keyOrId}/apps/{id}", apps::delete),
 ];
+
+/// Finds the instance that a request is about, for a caller who may see it.
+async fn named(broker: &Broker, call: &Call) -> Result<(User, Instance), broker::Error> {
+    broker.instance(&call.credentials()?, call.parameter("id"), call.parameter("keyOrId")).await
+}

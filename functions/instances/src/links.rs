@@ -1,22 +1,23 @@
 //! `/elements/{keyOrId}/links`: what visitors open to connect an account.
 
-use lambda_http::{Body, Response};
+use broker::Broker;
+use broker::clock::Timestamp;
+use broker::hosted_connect;
+use broker::id::{AppId, InstanceId, LinkId};
+use broker::record::app;
+use broker::record::instance::{self, Instance};
+use broker::record::link::{self, Link};
+use broker::record::session::{self, Ended};
+use broker::record::settings::{self, CLIENT_ID, CLIENT_SECRET, Given, REDIRECT_URI, Split};
+use broker::record::user::User;
+use broker::{Error, store::StoreError};
 use serde_json::{Map, Value};
-use valetkey::app::App;
-use valetkey::body::{given, object, tags, text, truth};
-use valetkey::clean::{self, line};
-use valetkey::client;
-use valetkey::clock::Timestamp;
-use valetkey::configuration::{self, CLIENT_ID, CLIENT_SECRET, Given, REDIRECT_URI, Split};
-use valetkey::connect;
-use valetkey::element::Element;
-use valetkey::error::{Error, StoreError};
-use valetkey::http::{self, Call};
-use valetkey::instance::{self, Instance};
-use valetkey::link::{self, Link};
-use valetkey::session::{self, Ended};
-use valetkey::user::User;
-use valetkey::wire::LinkBody;
+use vendors::descriptor::Element;
+use web::body::{given, object, tags, text, truth};
+use web::clean::{self, line};
+use web::show;
+use web::visitor::public_url;
+use web::{Answer, Call, answer};
 
 use crate::draft;
 
@@ -27,24 +28,24 @@ const LONGEST: Timestamp = 90 * 86_400;
 /// The longest scope or state, in bytes.
 const LONGEST_WORD: usize = 2_000;
 
-pub(crate) async fn create(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let user = app.user(call).await?;
-    let element = app.catalogue.element(call.parameter("keyOrId"))?;
+pub(crate) async fn create(broker: &Broker, call: &Call) -> Answer {
+    let user = broker.user(&call.credentials()?).await?;
+    let element = broker.catalogue.element(call.parameter("keyOrId"))?;
     let sent = call.object()?;
-    let again = instance_of(app, &user, element, &sent).await?;
+    let again = instance_of(broker, &user, element, &sent).await?;
     let reusable = truth(&sent, "reusable")?.unwrap_or_default();
     if again.is_some() && reusable {
-        return Err(Error::Invalid("A link with `instanceId` works once: leave `reusable` out".into()));
+        return Err(Error::Invalid("A link with `instanceId` works once: leave `reusable` out".into()).into());
     }
     let mut given = given(element, &object(&sent, "configuration")?)?;
-    given.retain(|_, value| value.as_deref() != Some(configuration::MASK));
-    let client = client(app, &user, element, &sent, &given, again.as_ref()).await?;
-    let split = configured(app, call, element, given, &client, again.as_ref())?;
-    let (seal, now) = (&app.connect()?.seal, app.clock.now());
+    given.retain(|_, value| value.as_deref() != Some(settings::MASK));
+    let client = client(broker, &user, element, &sent, &given, again.as_ref()).await?;
+    let split = configured(broker, call, element, given, &client, again.as_ref())?;
+    let (seal, now) = (&broker.connect()?.seal, broker.clock.now());
     let (id, until) = (link::id(user.id, now), now + expires_in(&sent)?);
     let link = Link {
         client: Link::seal_client(seal, &id, &client.id),
-        sealed: Link::seal_secrets(app.connect()?.secrets()?, &id, &split.secrets)?,
+        sealed: Link::seal_secrets(broker.connect()?.secrets()?, &id, &split.secrets)?,
         id,
         user: user.id,
         element: element.identity.key.clone(),
@@ -55,48 +56,48 @@ pub(crate) async fn create(app: &App, call: &Call) -> Result<Response<Body>, Err
         instance: again.map(|instance| instance.id),
         scope: word(&sent, "scope")?,
         state: word(&sent, "state")?,
-        return_url: return_url(app, &user, &sent)?,
+        return_url: return_url(broker, &user, &sent)?,
         reusable,
         created: now,
         until,
         expires: Link::kept(until),
         taken_by: None,
     };
-    link::add(&*app.registry, &link).await?;
-    http::json(&body(app, call, &link)?)
+    link::add(&*broker.registry, &link).await?;
+    answer::json(&body(broker, call, &link)?)
 }
 
-pub(crate) async fn list(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let user = app.user(call).await?;
-    let element = app.catalogue.element(call.parameter("keyOrId"))?;
-    let (after, limit) = (call.query("nextPage"), call.page_size()?);
+pub(crate) async fn list(broker: &Broker, call: &Call) -> Answer {
+    let user = broker.user(&call.credentials()?).await?;
+    let element = broker.catalogue.element(call.parameter("keyOrId"))?;
+    let (after, limit) = (call.query("nextPage").and_then(LinkId::parse), call.page_size()?);
     let key = &element.identity.key;
-    let (links, more) = link::list(&*app.registry, user.id, key, after, limit).await?;
-    let bodies = links.iter().map(|link| body(app, call, link)).collect::<Result<Vec<_>, _>>()?;
-    let next = links.last().filter(|_| more).map(|last| last.id.as_str());
-    http::list(&bodies, next)
+    let (links, more) = link::list(&*broker.registry, user.id, key, after.as_ref(), limit).await?;
+    let bodies = links.iter().map(|link| body(broker, call, link)).collect::<Result<Vec<_>, _>>()?;
+    let next = links.last().filter(|_| more).map(|last| last.id.0.as_str());
+    answer::list(&bodies, next)
 }
 
-pub(crate) async fn show(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let link = named(app, call).await?;
-    let made = made_by(app, &link).await?;
-    http::json(&LinkBody::new(&link, url(app, call, &link)?, app.clock.now(), made))
+pub(crate) async fn show(broker: &Broker, call: &Call) -> Answer {
+    let link = named(broker, call).await?;
+    let made = made_by(broker, &link).await?;
+    answer::json(&show::link::link(&link, url(broker, call, &link)?, broker.clock.now(), made))
 }
 
-pub(crate) async fn delete(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    link::remove(&*app.registry, &named(app, call).await?).await?;
-    Ok(http::empty())
+pub(crate) async fn delete(broker: &Broker, call: &Call) -> Answer {
+    link::remove(&*broker.registry, &named(broker, call).await?).await?;
+    Ok(answer::empty())
 }
 
 /// Finds the instance that came of a link.
-async fn made_by(app: &App, link: &Link) -> Result<Option<u64>, StoreError> {
-    let registry = &*app.registry;
+async fn made_by(broker: &Broker, link: &Link) -> Result<Option<InstanceId>, StoreError> {
+    let registry = &*broker.registry;
     let Some(session) = &link.taken_by else { return Ok(None) };
-    let made = match session::find(registry, session).await?.map(|found| found.outcome(app.clock.now())) {
+    let made = match session::find(registry, session).await?.map(|found| found.outcome(broker.clock.now())) {
         Some(Some(Ended::Connected(id))) => Some(id),
         // Whoever was at it has died; the sweep may have completed it.
         Some(Some(Ended::Unknown)) | None => {
-            instance::made_with(registry, link.user, "link", &link.id).await?
+            instance::made_with(registry, link.user, "link", &link.id.0).await?
         }
         Some(_) => None,
     };
@@ -104,20 +105,23 @@ async fn made_by(app: &App, link: &Link) -> Result<Option<u64>, StoreError> {
     Ok(instance::find(registry, link.user, id).await?.map(|instance| instance.id))
 }
 
-fn url(app: &App, call: &Call, link: &Link) -> Result<String, Error> {
-    app.connect()?.url(call, &format!("/connect/{}", link.id))
+fn url(broker: &Broker, call: &Call, link: &Link) -> Result<String, Error> {
+    public_url(broker.connect()?, call, &format!("/connect/{}", link.id))
 }
 
-fn body<'a>(app: &App, call: &Call, link: &'a Link) -> Result<LinkBody<'a>, Error> {
-    Ok(LinkBody::new(link, url(app, call, link)?, app.clock.now(), None))
+fn body(broker: &Broker, call: &Call, link: &Link) -> Result<payloads::links::Link, Error> {
+    Ok(show::link::link(link, url(broker, call, link)?, broker.clock.now(), None))
 }
 
 /// Finds the link that a request is about, of those that the user made for this element.
-async fn named(app: &App, call: &Call) -> Result<Link, Error> {
-    let user = app.user(call).await?;
-    let element = app.catalogue.element(call.parameter("keyOrId"))?;
+async fn named(broker: &Broker, call: &Call) -> Result<Link, Error> {
+    let user = broker.user(&call.credentials()?).await?;
+    let element = broker.catalogue.element(call.parameter("keyOrId"))?;
     let id = call.parameter("id");
-    let link = link::find(&*app.registry, id).await?;
+    let link = match LinkId::parse(id) {
+        Some(id) => link::find(&*broker.registry, &id).await?,
+        None => None,
+    };
     let link = link.filter(|link| link.user == user.id && link.element == element.identity.key);
     link.ok_or_else(|| {
         Error::NotFound(format!("No link found with ID {}", id.chars().take(100).collect::<String>()))
@@ -126,16 +130,15 @@ async fn named(app: &App, call: &Call) -> Result<Link, Error> {
 
 /// Finds the instance that is to be authenticated again.
 async fn instance_of(
-    app: &App,
+    broker: &Broker,
     user: &User,
     element: &Element,
     sent: &Map<String, Value>,
 ) -> Result<Option<Instance>, Error> {
     let Some(given) = text(sent.get("instanceId")).filter(|given| !given.is_empty()) else { return Ok(None) };
-    let id = given
-        .parse()
-        .map_err(|_| Error::Invalid(format!("`instanceId` must be a number, not {:?}", shown(&given))))?;
-    let instance = instance::find(&*app.registry, user.id, id).await?;
+    let refuse = || Error::Invalid(format!("`instanceId` must be a number, not {:?}", shown(&given)));
+    let id = InstanceId::parse(&given).ok_or_else(refuse)?;
+    let instance = instance::find(&*broker.registry, user.id, id).await?;
     let instance = instance.filter(|instance| instance.element == element.identity.key);
     instance.map(Some).ok_or_else(|| instance::unknown(id))
 }
@@ -145,29 +148,29 @@ struct Client {
     /// The client's id at the vendor.
     id: String,
     /// The app that has its secret; `None`: the configuration or the instance has it.
-    app: Option<String>,
+    app: Option<AppId>,
 }
 
 /// Finds the client: an app that is named, the configuration's, or the instance's.
 async fn client(
-    app: &App,
+    broker: &Broker,
     user: &User,
     element: &Element,
     sent: &Map<String, Value>,
     given: &Given,
     again: Option<&Instance>,
 ) -> Result<Client, Error> {
-    let own = Some(configuration::text(given, CLIENT_ID)).filter(|own| !own.is_empty());
+    let own = Some(settings::value(given, CLIENT_ID)).filter(|own| !own.is_empty());
     let named = draft::app_id(sent, given)?;
     match (named, own, again) {
         (Some(_), _, Some(_)) => Err(Error::Invalid(
             "`appId` cannot be given with `instanceId`: the link uses the instance's own client".into(),
         )),
-        (Some(id), _, None) => of_app(app, user, element, id).await,
+        (Some(id), _, None) => of_app(broker, user, element, id).await,
         (None, Some(own), _) => Ok(Client { id: own.to_owned(), app: None }),
         (None, None, Some(instance)) => match &instance.app {
-            Some(id) => of_app(app, user, element, id.clone()).await,
-            None => of_instance(app, instance).await,
+            Some(id) => of_app(broker, user, element, id.clone()).await,
+            None => of_instance(broker, instance).await,
         },
         (None, None, None) => Err(Error::Invalid(
             "Name the client: `appId`, or oauth.api.key and oauth.api.secret in `configuration`".into(),
@@ -175,13 +178,13 @@ async fn client(
     }
 }
 
-async fn of_app(app: &App, user: &User, element: &Element, id: String) -> Result<Client, Error> {
-    let registered = client::find(&*app.registry, user.id, element, &id).await?;
-    Ok(Client { id: registered.client_id(&app.connect()?.seal)?, app: Some(id) })
+async fn of_app(broker: &Broker, user: &User, element: &Element, id: AppId) -> Result<Client, Error> {
+    let registered = app::find(&*broker.registry, user.id, element, &id).await?;
+    Ok(Client { id: registered.client_id(&broker.connect()?.seal)?, app: Some(id) })
 }
 
-async fn of_instance(app: &App, instance: &Instance) -> Result<Client, Error> {
-    let grant = app.grant(instance).await?;
+async fn of_instance(broker: &Broker, instance: &Instance) -> Result<Client, Error> {
+    let grant = broker.grant(instance).await?;
     let id = grant.as_ref().and_then(|grant| grant.secret(CLIENT_ID));
     let lost = || StoreError::Damaged(format!("the vault has no client of instance {}", instance.id));
     Ok(Client { id: id.ok_or_else(lost)?.to_owned(), app: None })
@@ -189,7 +192,7 @@ async fn of_instance(app: &App, instance: &Instance) -> Result<Client, Error> {
 
 /// Reads the configuration, with our redirect URI. What the visitor can fill in may be missing.
 fn configured(
-    app: &App,
+    broker: &Broker,
     call: &Call,
     element: &Element,
     mut given: Given,
@@ -197,9 +200,9 @@ fn configured(
     again: Option<&Instance>,
 ) -> Result<Split, Error> {
     let oauth2 = element.oauth2()?;
-    let path = connect::callback_path(oauth2, &element.identity.key);
-    let ours = app.connect()?.url(call, &path)?;
-    let theirs = configuration::text(&given, REDIRECT_URI);
+    let path = hosted_connect::callback_path(oauth2, &element.identity.key);
+    let ours = public_url(broker.connect()?, call, &path)?;
+    let theirs = settings::value(&given, REDIRECT_URI);
     if !theirs.is_empty() && theirs != ours {
         return Err(Error::Invalid(format!(
             "oauth.callback.url of a link is {ours}: register that at the vendor and leave it out here"
@@ -210,17 +213,17 @@ fn configured(
     if again.is_some() {
         return changes(element, given);
     }
-    let whole = configuration::with_defaults(element, given);
+    let whole = settings::with_defaults(element, given);
     let has_client = client.app.is_some();
-    let missing = configuration::missing(element, &whole).into_iter();
+    let missing = settings::missing(element, &whole).into_iter();
     let missing: Vec<_> = missing
         .filter(|key| !(has_client && [CLIENT_ID, CLIENT_SECRET].contains(key)))
-        .filter(|key| !configuration::is_asked(element, key))
+        .filter(|key| !settings::is_asked(element, key))
         .collect();
     if !missing.is_empty() {
         return Err(Error::Invalid(format!("Missing configuration: {}", missing.join(", "))));
     }
-    let mut split = configuration::split(element, whole)?;
+    let mut split = settings::split(element, whole)?;
     if has_client {
         split.mask_client();
     }
@@ -230,7 +233,7 @@ fn configured(
 /// Reads what is to change of an instance that is there.
 fn changes(element: &Element, given: Given) -> Result<Split, Error> {
     let named: Vec<_> = given.keys().cloned().collect();
-    let mut split = configuration::split(element, given)?;
+    let mut split = settings::split(element, given)?;
     split.open.retain(|key, _| named.contains(key));
     if split.secrets.contains_key(CLIENT_ID) != split.secrets.contains_key(CLIENT_SECRET) {
         return Err(Error::Invalid("Give both oauth.api.key and oauth.api.secret, or neither".into()));
@@ -264,10 +267,10 @@ fn word(sent: &Map<String, Value>, field: &str) -> Result<Option<String>, Error>
     }
 }
 
-fn return_url(app: &App, user: &User, sent: &Map<String, Value>) -> Result<Option<String>, Error> {
+fn return_url(broker: &Broker, user: &User, sent: &Map<String, Value>) -> Result<Option<String>, Error> {
     let Some(url) = text(sent.get("returnUrl")).filter(|url| !url.is_empty()) else { return Ok(None) };
     clean::return_url("`returnUrl`", &url)?;
-    if !app.connect()?.allows(user, &url) {
+    if !broker.connect()?.allows(user, &url) {
         return Err(Error::Invalid(format!(
             "`returnUrl` must be one of the return URLs that an admin has allowed with PUT /users/{}/return-urls, \
              letter by letter: {url:?}",

@@ -1,30 +1,31 @@
 //! `GET /instances` and `GET /elements/{keyOrId}/instances`: the calling user's instances, by id.
 
-use lambda_http::{Body, Response};
-use valetkey::app::App;
-use valetkey::error::Error;
-use valetkey::http::{self, Call};
-use valetkey::instance::{self, Filter};
-use valetkey::wire::InstanceBody;
+use broker::Broker;
+use broker::Error;
+use broker::id::InstanceId;
+use broker::record::instance::{self, Filter};
+use web::show;
+use web::{Answer, Call, answer};
 
-pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let user = app.caller(call).await?.user;
+pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
+    let user = broker.caller(&call.credentials()?).await?.user;
     let key_or_id = Some(call.parameter("keyOrId")).filter(|given| !given.is_empty());
     let filter = Filter {
         tags: tags(call),
         search: call.query("searchText").map(str::to_owned),
         element: key_or_id
-            .map(|given| app.catalogue.element(given).map(|found| found.identity.key.clone()))
+            .map(|given| broker.catalogue.element(given).map(|found| found.identity.key.clone()))
             .transpose()?,
     };
     let after = call.query("nextPage").map(next_page).transpose()?;
-    let (found, more) = instance::list(&*app.registry, user.id, &filter, after, call.page_size()?).await?;
+    let (found, more) = instance::list(&*broker.registry, user.id, &filter, after, call.page_size()?).await?;
     let Some(last) = found.last() else {
-        return Err(Error::NotFound("No element instances found".into()));
+        return Err(Error::NotFound("No element instances found".into()).into());
     };
-    let body = |instance| Ok(InstanceBody::new(instance, app.token(instance)?, &app.catalogue, &user));
+    let body =
+        |instance| Ok(show::instance::instance(instance, broker.token(instance)?, &broker.catalogue, &user));
     let next = more.then(|| last.id.to_string());
-    http::list(&found.iter().map(body).collect::<Result<Vec<_>, Error>>()?, next.as_deref())
+    answer::list(&found.iter().map(body).collect::<Result<Vec<_>, Error>>()?, next.as_deref())
 }
 
 /// Reads `tags[]`, as clients write it: also `tags[0]` and `tags`.
@@ -36,7 +37,7 @@ fn tags(call: &Call) -> Vec<String> {
         .collect()
 }
 
-fn next_page(given: &str) -> Result<u64, Error> {
-    let refuse = |_| Error::Invalid("nextPage must be what Elements-Next-Page-Token said".into());
-    given.parse().map_err(refuse)
+fn next_page(given: &str) -> Result<InstanceId, Error> {
+    let refuse = || Error::Invalid("nextPage must be what Elements-Next-Page-Token said".into());
+    InstanceId::parse(given).ok_or_else(refuse)
 }

@@ -1,12 +1,10 @@
 //! `GET /instances/{id}`: one instance.
 
-use lambda_http::{Body, Response};
-use valetkey::app::App;
-use valetkey::error::Error;
-use valetkey::http::{self, Call};
-use valetkey::wire::InstanceBody;
+use broker::Broker;
+use web::show;
+use web::{Answer, Call, answer};
 
-pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let (user, instance) = app.instance(call).await?;
-    http::json(&InstanceBody::new(&instance, app.token(&instance)?, &app.catalogue, &user))
+pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
+    let (user, instance) = crate::named(broker, call).await?;
+    answer::json(&show::instance::instance(&instance, broker.token(&instance)?, &broker.catalogue, &user))
 }

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use lambda_http::{Body, Response};
-use valetkey::app::App;
-use valetkey::connect;
-use valetkey::element::ResponseMode;
-use valetkey::error::{Error, StoreError};
-use valetkey::http::Call;
-use valetkey::page::Notice;
-use valetkey::random;
-use valetkey::session::{self, Ended, Presented, Taken};
-use valetkey::telemetry;
+use broker::Broker;
+use broker::connect::callback::{self, Returned};
+use broker::events;
+use broker::random;
+use broker::record::session::{self, Ended, Presented, Taken};
+use broker::store::StoreError;
+use vendors::descriptor::ResponseMode;
+use web::page::{self, Notice};
+use web::visitor::cookie_name;
+use web::{Answer, Call};
 
-use crate::returned::Returned;
-use crate::{ending, flow};
+use crate::ending;
 
 /// How long the same answer, come twice, waits for the first to end.
 const WAIT: Duration = Duration::from_secs(20);
@@ -22,77 +21,88 @@ const WAIT: Duration = Duration::from_secs(20);
 /// How often it looks, in milliseconds: at random, so that twenty do not look at once.
 const LOOK: (u64, u64) = (150, 350);
 
-pub(crate) async fn by_redirect(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    arrive(app, call, ResponseMode::Query).await
+pub(crate) async fn by_redirect(broker: &Broker, call: &Call) -> Answer {
+    arrive(broker, call, ResponseMode::Query).await
 }
 
-pub(crate) async fn by_form(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    arrive(app, call, ResponseMode::FormPost).await
+pub(crate) async fn by_form(broker: &Broker, call: &Call) -> Answer {
+    arrive(broker, call, ResponseMode::FormPost).await
 }
 
-async fn arrive(app: &App, call: &Call, mode: ResponseMode) -> Result<Response<Body>, Error> {
-    let look = &app.connect()?.look;
+async fn arrive(broker: &Broker, call: &Call, mode: ResponseMode) -> Answer {
+    let branding = &broker.connect()?.branding;
     let astray = || {
-        telemetry::astray("no flow that is under way");
-        Ok(look.show(&Notice::Astray))
+        events::astray("no flow that is under way");
+        Ok(page::show(branding, &Notice::Astray))
     };
-    let Some(returned) = Returned::read(call, mode == ResponseMode::FormPost) else { return astray() };
-    let (Some(state), Some(callback)) = (returned.get("state"), callback(app, call, mode)) else {
+    let Some(returned) = returned(call, mode) else { return astray() };
+    let (Some(state), Some(request)) = (returned.get("state"), expected(broker, call, mode)) else {
         return astray();
     };
-    let browser = call.cookie(connect::cookie_name(mode)).filter(|id| session::is_browser(id));
-    let issuer = issuer(app, call, &returned);
-    let presented = Presented { state, browser, callback: &callback, issuer };
-    match session::take(&*app.registry, &presented, app.clock.now()).await? {
+    let browser = call.cookie(cookie_name(mode)).filter(|id| session::is_browser(id));
+    let issuer = issuer(broker, call, &returned);
+    let presented = Presented { state, browser, callback: &request, issuer };
+    match session::take(&*broker.registry, &presented, broker.clock.now()).await? {
         Taken::Astray => astray(),
         Taken::NotYours => {
-            telemetry::astray("another browser's flow");
-            Ok(look.show(&Notice::OtherBrowser))
+            events::astray("another browser's flow");
+            Ok(page::show(branding, &Notice::OtherBrowser))
         }
-        Taken::Late(session) => ending::late(app, &session.link),
-        Taken::Before(name, session) => match awaited(app, call, &name).await {
-            Ok(Some(ended)) => ending::show(app, &session.link, &ended),
-            Ok(None) => Ok(look.show(&Notice::UnderWay)),
+        Taken::Late(session) => ending::late(broker, &session.link),
+        Taken::Before(name, session) => match awaited(broker, call, &name).await {
+            Ok(Some(ended)) => ending::show(broker, &session.link, &ended),
+            Ok(None) => Ok(page::show(branding, &Notice::UnderWay)),
             Err(cause) => {
                 tracing::warn!(?cause, "how a flow ended cannot be read");
-                Ok(look.show(&Notice::UnderWay))
+                Ok(page::show(branding, &Notice::UnderWay))
             }
         },
         Taken::Ours(name, session) => {
-            let ended = flow::finish(app, call, &name, &session.link, state, &returned).await;
-            if let Err(cause) = session::end(&*app.registry, &name, &session, &ended).await {
+            let ended = callback::finish(broker, call.watch, &name, &session.link, state, &returned).await;
+            if let Err(cause) = session::end(&*broker.registry, &name, &session, &ended).await {
                 tracing::warn!(?cause, "how a flow ended was not written down");
             }
-            telemetry::ended(&session.link, &ended);
-            ending::show(app, &session.link, &ended)
+            events::ended(&session.link, &ended);
+            ending::show(broker, &session.link, &ended)
         }
     }
 }
 
+/// Reads the query, or the body of a form.
+fn returned(call: &Call, mode: ResponseMode) -> Option<Returned> {
+    Returned::new(match mode {
+        ResponseMode::FormPost => call.form(),
+        ResponseMode::Query => {
+            call.queries().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        }
+    })
+}
+
 /// Names this request as the session does; `None` when no element's vendor would send it.
-fn callback(app: &App, call: &Call, mode: ResponseMode) -> Option<String> {
+fn expected(broker: &Broker, call: &Call, mode: ResponseMode) -> Option<String> {
     let key = call.parameter("elementKey");
     let method = if mode == ResponseMode::FormPost { "POST" } else { "GET" };
     if key.is_empty() {
         return Some(format!("{method} /oauth/callback"));
     }
     // A number would name the element too; the redirect URI that was registered has the key.
-    app.catalogue.find(key).filter(|element| element.identity.key == key)?;
+    broker.catalogue.find(key).filter(|element| element.identity.key == key)?;
     Some(format!("{method} /oauth/callback/{key}"))
 }
 
 /// Gives the issuer that has to be the session's: of an element whose issuer nobody has written down, none.
-fn issuer<'a>(app: &App, call: &Call, returned: &'a Returned) -> Option<&'a str> {
-    let named = app.catalogue.find(call.parameter("elementKey")).and_then(|element| element.oauth2.as_ref());
+fn issuer<'a>(broker: &Broker, call: &Call, returned: &'a Returned) -> Option<&'a str> {
+    let named =
+        broker.catalogue.find(call.parameter("elementKey")).and_then(|element| element.oauth2.as_ref());
     let unknown = named.is_some_and(|oauth2| oauth2.authorize.issuer.is_none());
     returned.get("iss").filter(|_| !unknown)
 }
 
 /// Waits for whoever is at the same answer.
-async fn awaited(app: &App, call: &Call, name: &str) -> Result<Option<Ended>, StoreError> {
+async fn awaited(broker: &Broker, call: &Call, name: &str) -> Result<Option<Ended>, StoreError> {
     loop {
-        let found = session::find(&*app.registry, name).await?;
-        let ended = found.and_then(|session| session.outcome(app.clock.now()));
+        let found = session::find(&*broker.registry, name).await?;
+        let ended = found.and_then(|session| session.outcome(broker.clock.now()));
         if ended.is_some() || !call.watch.is_before(WAIT) {
             return Ok(ended);
         }

@@ -1,30 +1,33 @@
 //! How a flow's end is told: to the link's maker by the return URL, or to the visitor by a page.
 
+use broker::Broker;
+use broker::record::link::Link;
+use broker::record::session::Ended;
 use lambda_http::{Body, Response};
-use valetkey::app::App;
-use valetkey::connect::{redirect, with_parameters};
-use valetkey::error::Error;
-use valetkey::link::Link;
-use valetkey::page::Notice;
-use valetkey::session::Ended;
+use web::Answer;
+use web::page::{self, Notice};
+use web::visitor::{append_query, redirect};
 
 /// Tells how a flow ended.
-pub(crate) fn show(app: &App, link: &Link, ended: &Ended) -> Result<Response<Body>, Error> {
+pub(crate) fn show(broker: &Broker, link: &Link, ended: &Ended) -> Answer {
     if let Some(url) = &link.return_url {
         return Ok(back(url, link, ended));
     }
-    let element = app.catalogue.find(&link.element);
+    let element = broker.catalogue.find(&link.element);
     let vendor = element.map_or(link.element.as_str(), |element| &element.identity.name);
     let again = format!("/connect/{}", link.id);
     let again = again.as_str();
-    Ok(app.connect()?.look.show(&match ended {
-        Ended::Connected(_) => Notice::Connected { vendor },
-        Ended::Denied { .. } => Notice::Denied { vendor, again },
-        Ended::Failed { said, .. } => Notice::Failed { vendor, again, said: said.as_deref() },
-        Ended::Unknown => Notice::Unknown { vendor },
-        Ended::LinkUsed => Notice::UsedLink,
-        Ended::LinkWithdrawn => Notice::NoLink,
-    }))
+    Ok(page::show(
+        &broker.connect()?.branding,
+        &match ended {
+            Ended::Connected(_) => Notice::Connected { vendor },
+            Ended::Denied { .. } => Notice::Denied { vendor, again },
+            Ended::Failed { said, .. } => Notice::Failed { vendor, again, said: said.as_deref() },
+            Ended::Unknown => Notice::Unknown { vendor },
+            Ended::LinkUsed => Notice::UsedLink,
+            Ended::LinkWithdrawn => Notice::NoLink,
+        },
+    ))
 }
 
 /// Sends the browser to the link's maker, with the instance or an error, and the maker's own word.
@@ -43,7 +46,7 @@ fn back(url: &str, link: &Link, ended: &Ended) -> Response<Body> {
         Ended::LinkWithdrawn => errors("link_withdrawn", "The link was withdrawn"),
     };
     parameters.extend(link.state.as_deref().map(|state| ("state", state)));
-    redirect(&with_parameters(url, &parameters))
+    redirect(&append_query(url, &parameters))
 }
 
 fn errors<'a>(error: &'a str, description: &'a str) -> Vec<(&'static str, &'a str)> {
@@ -51,12 +54,12 @@ fn errors<'a>(error: &'a str, description: &'a str) -> Vec<(&'static str, &'a st
 }
 
 /// Tells that a browser came back too late: nothing was done with what it brought.
-pub(crate) fn late(app: &App, link: &Link) -> Result<Response<Body>, Error> {
+pub(crate) fn late(broker: &Broker, link: &Link) -> Answer {
     if let Some(url) = &link.return_url {
         let words = "Too much time passed between leaving for the vendor and coming back".to_owned();
         let late = Ended::Failed { error: "session_expired".into(), description: words, said: None };
         return Ok(back(url, link, &late));
     }
     let again = format!("/connect/{}", link.id);
-    Ok(app.connect()?.look.show(&Notice::TookTooLong { again: &again }))
+    Ok(page::show(&broker.connect()?.branding, &Notice::TookTooLong { again: &again }))
 }

@@ -5,19 +5,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lambda_http::{Body, Response};
-use valetkey::catalogue::Catalogue;
-use valetkey::clean;
-use valetkey::error::Error;
-use valetkey::http::{self, Call, Route};
-use valetkey::keys::{self, Key};
-use valetkey::oauth::authorize::{self, Challenge, Request};
-use valetkey::oauth::endpoint;
-use valetkey::route;
-use valetkey::wire::OAuthUrl;
+use broker::Error;
+use broker::seal::keyring::Key;
+use broker::seal::verifier::code_verifier;
+use payloads::lenient;
+use payloads::oauth_url::OAuthUrl;
+use vendors::authorize::{self, Challenge, Request};
+use vendors::catalogue::Catalogue;
+use vendors::tenant;
+use web::clean;
+use web::route;
+use web::{Answer, Call, Route, answer};
 
 /// What this function is given.
-pub struct App {
+pub struct State {
     /// The elements of this deployment.
     pub catalogue: Arc<Catalogue>,
     /// The key that code verifiers are made with, the one that `instances` has.
@@ -25,42 +26,38 @@ pub struct App {
 }
 
 /// The routes that this function answers.
-pub const ROUTES: &[Route<App>] = &[
+pub const ROUTES: &[Route<State>] = &[
     route!(pure GET "/elements/{keyOrId}/oauth/url", get),
     route!(pure POST "/elements/{keyOrId}/oauth/url", post),
 ];
 
-fn get(app: &App, call: &Call) -> Result<Response<Body>, Error> {
+fn get(app: &State, call: &Call) -> Answer {
     answer(app, call, |name| call.query(name))
 }
 
-fn post(app: &App, call: &Call) -> Result<Response<Body>, Error> {
+fn post(app: &State, call: &Call) -> Answer {
     let mut sent = BTreeMap::new();
     for (name, value) in call.object()? {
-        sent.extend(http::text(&value).filter(|text| !text.is_empty()).map(|text| (name, text)));
+        sent.extend(lenient::text(&value).filter(|text| !text.is_empty()).map(|text| (name, text)));
     }
     answer(app, call, |name| sent.get(name).map(String::as_str).or_else(|| call.query(name)))
 }
 
-fn answer<'a>(
-    app: &App,
-    call: &Call,
-    given: impl Fn(&str) -> Option<&'a str>,
-) -> Result<Response<Body>, Error> {
+fn answer<'a>(app: &State, call: &Call, given: impl Fn(&str) -> Option<&'a str>) -> Answer {
     let element = app.catalogue.element(call.parameter("keyOrId"))?;
     let oauth2 = element.oauth2()?;
     let key = &element.identity.key;
     let required = |name| given(name).ok_or_else(|| Error::Invalid(format!("Missing {name}")));
     let client_id = required("apiKey")?;
     let redirect_uri = clean::redirect_uri("callbackUrl", required("callbackUrl")?)?;
-    let url = endpoint::fill(&oauth2.authorize.url, &oauth2.placeholders, |placeholder| {
+    let url = tenant::fill(&oauth2.authorize.url, &oauth2.placeholders, |placeholder| {
         placeholder.query.iter().find_map(|name| given(name)).or_else(|| given("siteAddress"))
     })?;
     let pkce = match given("codeChallenge").or_else(|| given("code_challenge")) {
         Some(challenge) => Challenge::Given(challenge),
-        None => Challenge::Verifier(keys::code_verifier(&app.pkce_key, key, client_id, redirect_uri)),
+        None => Challenge::Verifier(code_verifier(&app.pkce_key, key, client_id, redirect_uri)),
     };
     let state = given("state").unwrap_or(key);
     let request = Request { client_id, redirect_uri, state, scope: given("scope"), pkce };
-    http::json(&OAuthUrl { oauth_url: authorize::url(oauth2, &url, &request), element: key })
+    answer::json(&OAuthUrl { oauth_url: authorize::url(oauth2, &url, &request), element: key.clone() })
 }

@@ -5,6 +5,6 @@ use aws::{Config, StartError};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), StartError> {
     aws::lambda::log();
-    let app = oauth_url::App { catalogue: Config::catalogue()?, pkce_key: Config::pkce_key()? };
+    let app = oauth_url::State { catalogue: Config::catalogue()?, pkce_key: Config::pkce_key()? };
     aws::serve(oauth_url::ROUTES, app).await
 }

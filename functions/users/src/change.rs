@@ -1,22 +1,21 @@
 //! `PUT` and `PATCH /users/{id}`, and what has a path of its own: `enabled` and `return-urls`.
 
-use lambda_http::{Body, Response};
+use broker::Broker;
+use broker::Error;
+use broker::record::user;
+use broker::record::user::User;
+use broker::store::records::Change;
 use serde_json::json;
-use valetkey::app::App;
-use valetkey::body;
-use valetkey::clean::line;
-use valetkey::error::Error;
-use valetkey::http::{self, Call};
-use valetkey::registry::Change;
-use valetkey::user;
-use valetkey::user::User;
-use valetkey::wire::{ReturnUrls, UserRecord};
+use web::body;
+use web::clean::line;
+use web::show;
+use web::{Answer, Call, answer};
 
 use crate::draft;
 
 /// Changes what the body names.
-pub(crate) async fn patch(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let admin = app.admin(call).await?;
+pub(crate) async fn patch(broker: &Broker, call: &Call) -> Answer {
+    let admin = broker.admin(&call.credentials()?).await?;
     let sent = call.object()?;
     let mut change = Change::default();
     if let Some(address) = draft::email_address(&sent)? {
@@ -35,27 +34,27 @@ pub(crate) async fn patch(app: &App, call: &Call) -> Result<Response<Body>, Erro
             change = change.set(field, truth);
         }
     }
-    http::json(&UserRecord::new(&made(app, call, change).await?))
+    answer::json(&show::user::user(&made(broker, call, change).await?))
 }
 
-pub(crate) async fn enable(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    app.admin(call).await?;
-    made(app, call, Change::default().set("disabled", false)).await?;
-    Ok(http::empty())
+pub(crate) async fn enable(broker: &Broker, call: &Call) -> Answer {
+    broker.admin(&call.credentials()?).await?;
+    made(broker, call, Change::default().set("disabled", false)).await?;
+    Ok(answer::empty())
 }
 
-pub(crate) async fn disable(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    not_oneself(call, &app.admin(call).await?)?;
-    made(app, call, Change::default().set("disabled", true)).await?;
-    Ok(http::empty())
+pub(crate) async fn disable(broker: &Broker, call: &Call) -> Answer {
+    not_oneself(call, &broker.admin(&call.credentials()?).await?)?;
+    made(broker, call, Change::default().set("disabled", true)).await?;
+    Ok(answer::empty())
 }
 
 /// Replaces the return URLs whole.
-pub(crate) async fn return_urls(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    app.admin(call).await?;
+pub(crate) async fn return_urls(broker: &Broker, call: &Call) -> Answer {
+    broker.admin(&call.credentials()?).await?;
     let urls = draft::return_urls(&call.object()?)?;
-    let user = made(app, call, Change::default().set("return_urls", json!(urls))).await?;
-    http::json(&ReturnUrls::new(&user))
+    let user = made(broker, call, Change::default().set("return_urls", json!(urls))).await?;
+    answer::json(&show::user::return_urls(&user))
 }
 
 /// An admin stays one, so that there is always somebody who can let others in.
@@ -68,7 +67,7 @@ pub(crate) fn not_oneself(call: &Call, admin: &User) -> Result<(), Error> {
     Ok(())
 }
 
-async fn made(app: &App, call: &Call, change: Change) -> Result<User, Error> {
+async fn made(broker: &Broker, call: &Call, change: Change) -> Result<User, Error> {
     let id = crate::id(call)?;
-    user::change(&*app.registry, id, change).await?.ok_or_else(|| crate::unknown(id))
+    user::change(&*broker.registry, id, change).await?.ok_or_else(|| crate::unknown(id))
 }

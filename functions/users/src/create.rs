@@ -1,19 +1,19 @@
 //! `POST /users`: another user, whose secret is told this once.
 
-use lambda_http::{Body, Response};
-use valetkey::app::App;
-use valetkey::body;
-use valetkey::clean::line;
-use valetkey::error::Error;
-use valetkey::http::{self, Call};
-use valetkey::random;
-use valetkey::user::{self, User};
-use valetkey::wire::NewUser;
+use broker::Broker;
+use broker::Error;
+use broker::id::UserId;
+use broker::random;
+use broker::record::user::{self, User};
+use web::body;
+use web::clean::line;
+use web::show;
+use web::{Answer, Call, answer};
 
 use crate::draft;
 
-pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    let admin = app.admin(call).await?;
+pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
+    let admin = broker.admin(&call.credentials()?).await?;
     let sent = call.object()?;
     let missing = || Error::Invalid("Missing emailAddress".into());
     let email_address = draft::email_address(&sent)?.ok_or_else(missing)?;
@@ -21,7 +21,7 @@ pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Err
     let (first_name, last_name) = (name("firstName")?, name("lastName")?);
     let is_admin = body::truth(&sent, "admin")?.unwrap_or_default();
     let user = User {
-        id: app.registry.next("user").await?,
+        id: UserId(broker.registry.next("user").await?),
         email_address,
         first_name,
         last_name,
@@ -29,7 +29,7 @@ pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Err
         organization: admin.organization,
         ..User::default()
     };
-    let secret = random::secret();
-    user::add(&*app.registry, &user, &secret.clone().into()).await?;
-    http::json(&NewUser::new(&user, &secret))
+    let secret = random::secret().into();
+    user::add(&*broker.registry, &user, &secret).await?;
+    answer::json(&show::user::new_user(&user, &secret))
 }

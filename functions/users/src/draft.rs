@@ -1,8 +1,8 @@
 //! Reads the bodies that make and change users.
 
+use broker::Error;
 use serde_json::{Map, Value};
-use valetkey::clean::{self, line};
-use valetkey::error::Error;
+use web::clean::{self, line};
 
 /// The most return URLs of a user.
 const MOST_RETURN_URLS: usize = 50;

@@ -8,13 +8,13 @@ mod remove;
 mod secret;
 mod show;
 
-use valetkey::app::App;
-use valetkey::error::Error;
-use valetkey::http::{Call, Route};
-use valetkey::route;
+use broker::Broker;
+use broker::Error;
+use broker::id::UserId;
+use web::{Call, Route, route};
 
 /// The routes that this function answers.
-pub const ROUTES: &[Route<App>] = &[
+pub const ROUTES: &[Route<Broker>] = &[
     route!(POST "/users", create::handle),
     route!(GET "/users", list::handle),
     route!(GET "/users/{id}", show::handle),
@@ -29,9 +29,9 @@ pub const ROUTES: &[Route<App>] = &[
 ];
 
 /// Reads the user's number out of the path.
-fn id(call: &Call) -> Result<u64, Error> {
+fn id(call: &Call) -> Result<UserId, Error> {
     let given = call.parameter("id");
-    given.parse().ok().filter(|id: &u64| id.to_string() == given).ok_or_else(|| unknown(given))
+    UserId::parse(given).ok_or_else(|| unknown(given))
 }
 
 fn unknown(id: impl std::fmt::Display) -> Error {

@@ -1,17 +1,17 @@
 //! `GET /users`: all users, by number.
 
-use lambda_http::{Body, Response};
-use valetkey::app::App;
-use valetkey::error::Error;
-use valetkey::http::{self, Call};
-use valetkey::user;
-use valetkey::wire::UserRecord;
+use broker::Broker;
+use broker::Error;
+use broker::id::UserId;
+use broker::record::user;
+use web::show;
+use web::{Answer, Call, answer};
 
-pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    app.admin(call).await?;
-    let refuse = |_| Error::Invalid("nextPage must be what Elements-Next-Page-Token said".into());
-    let after = call.query("nextPage").map(|given| given.parse().map_err(refuse)).transpose()?;
-    let (users, more) = user::list(&*app.registry, after, call.page_size()?).await?;
+pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
+    broker.admin(&call.credentials()?).await?;
+    let refuse = || Error::Invalid("nextPage must be what Elements-Next-Page-Token said".into());
+    let after = call.query("nextPage").map(|given| UserId::parse(given).ok_or_else(refuse)).transpose()?;
+    let (users, more) = user::list(&*broker.registry, after, call.page_size()?).await?;
     let next = users.last().filter(|_| more).map(|last| last.id.to_string());
-    http::list(&users.iter().map(UserRecord::new).collect::<Vec<_>>(), next.as_deref())
+    answer::list(&users.iter().map(show::user::user).collect::<Vec<_>>(), next.as_deref())
 }

@@ -5,5 +5,5 @@ use aws::StartError;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), StartError> {
     aws::lambda::log();
-    aws::serve(users::ROUTES, aws::deployment::app().await?).await
+    aws::serve(users::ROUTES, aws::deployment::for_users().await?).await
 }

@@ -1,23 +1,22 @@
 //! `GET /users/{id}`, and its return URLs.
 
-use lambda_http::{Body, Response};
-use valetkey::app::App;
-use valetkey::error::Error;
-use valetkey::http::{self, Call};
-use valetkey::user;
-use valetkey::user::User;
-use valetkey::wire::{ReturnUrls, UserRecord};
+use broker::Broker;
+use broker::Error;
+use broker::record::user;
+use broker::record::user::User;
+use web::show;
+use web::{Answer, Call, answer};
 
-pub(crate) async fn handle(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    http::json(&UserRecord::new(&found(app, call).await?))
+pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
+    answer::json(&show::user::user(&found(broker, call).await?))
 }
 
-pub(crate) async fn return_urls(app: &App, call: &Call) -> Result<Response<Body>, Error> {
-    http::json(&ReturnUrls::new(&found(app, call).await?))
+pub(crate) async fn return_urls(broker: &Broker, call: &Call) -> Answer {
+    answer::json(&show::user::return_urls(&found(broker, call).await?))
 }
 
-async fn found(app: &App, call: &Call) -> Result<User, Error> {
-    app.admin(call).await?;
+async fn found(broker: &Broker, call: &Call) -> Result<User, Error> {
+    broker.admin(&call.credentials()?).await?;
     let id = crate::id(call)?;
-    user::numbered(&*app.registry, id).await?.ok_or_else(|| crate::unknown(id))
+    user::numbered(&*broker.registry, id).await?.ok_or_else(|| crate::unknown(id))
 }

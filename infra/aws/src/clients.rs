@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader};
-use valetkey::tls::BuildError;
+use vendors::client::tls::BuildError;
 
 use crate::http;
 

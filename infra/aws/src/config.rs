@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use broker::hosted_connect::{Branding, HostedConnect};
+use broker::seal::keyring::{self, Key, WeakSecret};
 use secrecy::{ExposeSecret, SecretString};
-use valetkey::catalogue::{Catalogue, read_folder};
-use valetkey::connect::{self, Connect};
-use valetkey::keys::{self, Key, WeakSecret};
-use valetkey::page::Look;
+use vendors::catalogue::{Catalogue, read_folder};
+use web::clean::return_urls;
 
 use crate::StartError;
 
@@ -45,7 +45,7 @@ pub const ELEMENTS: &str = "VALETKEY_ELEMENTS";
 /// Reads a variable that the template must have set, to a value.
 pub fn required(name: &'static str) -> Result<String, StartError> {
     let value = optional(name).ok_or(StartError::Unset(name))?;
-    if keys::is_reference(&value) {
+    if keyring::is_reference(&value) {
         return Err(StartError::Wrong(name, WeakSecret::Unresolved.to_string()));
     }
     Ok(value)
@@ -71,19 +71,19 @@ impl Config {
     }
 
     /// Puts hosted connect together; a function is given the variables of what it does.
-    pub fn connect(key: &SecretString) -> Result<Connect, StartError> {
+    pub fn connect(key: &SecretString) -> Result<HostedConnect, StartError> {
         let accent = optional(PAGE_ACCENT);
-        let look = Look::new(optional(PAGE_TITLE), accent.as_deref());
-        let look = look.ok_or(StartError::Wrong(PAGE_ACCENT, "it must be #rrggbb".into()))?;
-        let return_urls = connect::return_urls(&optional(RETURN_URLS).unwrap_or_default())
+        let branding = Branding::new(optional(PAGE_TITLE), accent.as_deref());
+        let branding = branding.ok_or(StartError::Wrong(PAGE_ACCENT, "it must be #rrggbb".into()))?;
+        let return_urls = return_urls(&optional(RETURN_URLS).unwrap_or_default())
             .map_err(|error| StartError::Wrong(RETURN_URLS, error.to_string()))?;
-        Ok(Connect::new(key.expose_secret().as_bytes(), optional(PUBLIC_URL), return_urls, look))
+        Ok(HostedConnect::new(key.expose_secret().as_bytes(), optional(PUBLIC_URL), return_urls, branding))
     }
 
     /// Reads the key that code verifiers are made with.
     pub fn pkce_key() -> Result<Key, StartError> {
         let master = required(PKCE_KEY)?;
-        keys::check_secret(&master).map_err(|cause| StartError::Wrong(PKCE_KEY, cause.to_string()))?;
+        keyring::check_secret(&master).map_err(|cause| StartError::Wrong(PKCE_KEY, cause.to_string()))?;
         Ok(Key::derive(master.as_bytes(), "pkce"))
     }
 }

@@ -1,7 +1,7 @@
 //! The SDK's errors, by what the caller does next.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use valetkey::error::StoreError;
+use broker::store::StoreError;
 
 /// What a service says when it is over a limit or in trouble: asking again later helps.
 const PASSING: [&str; 10] = [

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use valetkey::tls::{self, BuildError};
+use vendors::client::tls::{self, BuildError};
 
 /// How long an unused connection is kept: shorter than the services keep it.
 const IDLE: Duration = Duration::from_secs(15);

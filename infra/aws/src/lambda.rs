@@ -13,9 +13,23 @@ use serde_json::Value;
 use tracing::Instrument;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
-use valetkey::http::{self, Route, Router};
+use web::{Route, Router, answer};
 
 use crate::{StartError, config};
+
+/// The crates whose events are logged. A target is a prefix: `aws` alone would also let the SDK's crates in.
+const OURS: [&str; 10] = [
+    "aws::",
+    "broker::",
+    "vendors::",
+    "web::",
+    "connect::",
+    "elements::",
+    "instances::",
+    "oauth_callback::",
+    "sweep::",
+    "users::",
+];
 
 /// Serves until Lambda ends the process. A panic in a route answers 500, and the next request is served.
 pub async fn serve<S: Sync + 'static>(routes: &'static [Route<S>], state: S) -> Result<(), StartError> {
@@ -23,7 +37,7 @@ pub async fn serve<S: Sync + 'static>(routes: &'static [Route<S>], state: S) -> 
     let handler = async |LambdaEvent { payload, context }: LambdaEvent<Event>| {
         let answer = match event::to_request(payload) {
             Ok(request) => router.answer(&state, request.with_lambda_context(context)).await,
-            Err(error) => http::refuse_as(error, &context.request_id),
+            Err(error) => answer::refuse_as(error, &context.request_id),
         };
         Ok::<_, Infallible>(event::to_response(answer))
     };
@@ -49,8 +63,8 @@ pub async fn serve_schedule<S, E: std::error::Error + Send + Sync + 'static>(
 pub fn log() {
     let level = config::optional("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok());
     let level: LevelFilter = level.unwrap_or(LevelFilter::INFO);
-    // A target is a prefix: "aws" alone would also let the SDK's crates in.
-    let ours = Targets::new().with_target("valetkey", level).with_target("aws::", level);
+    let ours =
+        OURS.iter().fold(Targets::new(), |targets, crate_name| targets.with_target(*crate_name, level));
     let given = |name| config::optional(name).unwrap_or_else(|| "valetkey".to_owned());
     let labels = line::Labels {
         namespace: given(config::METRICS),

@@ -1,34 +1,25 @@
 //! valetkey on AWS: the functions' wiring, the vault on Secrets Manager, the registry on DynamoDB.
 //!
-//! [`config`] is the environment that the template gives a function, [`lambda`] serves its routes or its schedule. With
-//! the feature `stores`: [`clients`] builds the SDK's clients, once a process; [`vault`] and
-//! [`registry`] are the two seams; [`deployment`] puts an `App` together; `failure` turns the SDK's
+//! [`config`] is the environment that the template gives a function, [`lambda`] serves its routes or its schedule.
+//! [`clients`] builds the SDK's clients, once a process; [`vault`] and
+//! [`registry`] are the two seams; [`deployment`] puts a `Broker` together; `failure` turns the SDK's
 //! errors into the stores', `http` sends its requests.
 
-#[cfg(feature = "stores")]
 pub mod clients;
 pub mod config;
-#[cfg(feature = "stores")]
 pub mod deployment;
-#[cfg(feature = "stores")]
 mod failure;
-#[cfg(feature = "stores")]
 mod http;
 pub mod lambda;
-#[cfg(feature = "stores")]
 pub mod registry;
-#[cfg(feature = "stores")]
 pub mod vault;
 
 use std::fmt;
 
-#[cfg(feature = "stores")]
 pub use clients::Clients;
 pub use config::Config;
 pub use lambda::serve;
-#[cfg(feature = "stores")]
 pub use registry::DynamoRegistry;
-#[cfg(feature = "stores")]
 pub use vault::SecretsManagerVault;
 
 /// Why a function cannot start; Lambda logs it and tries again.
@@ -42,10 +33,10 @@ pub enum StartError {
     Wrong(&'static str, String),
     /// A folder of further elements cannot be used.
     #[error("VALETKEY_ELEMENTS: {0}")]
-    Elements(#[from] valetkey::catalogue::FolderError),
+    Elements(#[from] vendors::catalogue::FolderError),
     /// A secret of the deployment cannot be read.
     #[error("the deployment's secrets cannot be read: {0}")]
-    Secrets(#[from] valetkey::error::StoreError),
+    Secrets(#[from] broker::store::StoreError),
     /// A secret of the deployment does not hold what the template put there.
     #[error("the secret that {0} names does not hold what the template put there")]
     Malformed(&'static str),
@@ -57,12 +48,11 @@ pub enum StartError {
         /// The secret's name or ARN.
         secret: String,
         /// What is wrong with it.
-        cause: valetkey::keys::WeakSecret,
+        cause: broker::seal::keyring::WeakSecret,
     },
     /// The HTTP client for vendors and AWS cannot be built.
-    #[cfg(feature = "stores")]
     #[error(transparent)]
-    Client(#[from] valetkey::tls::BuildError),
+    Client(#[from] vendors::client::tls::BuildError),
     /// The Lambda runtime failed.
     #[error("the Lambda runtime failed: {0}")]
     Runtime(lambda_http::Error),

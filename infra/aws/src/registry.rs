@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use valetkey::clock::Timestamp;
-use valetkey::error::StoreError;
-use valetkey::registry::{AGENDA, Change, Condition, DUE, Due, Item, Key, Page, Registry, Written};
+use broker::clock::Timestamp;
+use broker::store::StoreError;
+use broker::store::records::{AGENDA, Change, Condition, DUE, Due, Item, Key, Page, Registry, Written};
+use expression::Expression;
 
 use crate::failure::{is, store};
-use expression::Expression;
 
 /// The table's partition key.
 pub const PARTITION: &str = "pk";

@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::Tag;
+use broker::store::StoreError;
+use broker::store::secrets::{PutError, Vault};
 use secrecy::{ExposeSecret, SecretString};
-use valetkey::error::StoreError;
-use valetkey::vault::{PutError, Vault};
 
 use crate::failure::{is, store};
 

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use broker::random;
+use broker::record::user;
+use broker::seal::envelope::Seal;
+use broker::seal::keyring::{self, Key, WeakSecret};
+use broker::store::StoreError;
+use broker::store::records::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use valetkey::keys::{self, Key, WeakSecret};
-use valetkey::registry::Registry;
-use valetkey::seal::Seal;
-use valetkey::user;
-use valetkey::{error::StoreError, random};
 
 use crate::store::{self, Database, OpenError};
 
@@ -157,7 +158,7 @@ fn parse_first_user(path: &Path, text: &str) -> Result<FirstUser, FolderError> {
         [("userSecret", &secrets.user_secret), ("organizationSecret", &secrets.organization_secret)]
     {
         let weak = |cause| FolderError::Weak { path: path.to_owned(), member, cause };
-        keys::check_secret(secret.expose_secret()).map_err(weak)?;
+        keyring::check_secret(secret.expose_secret()).map_err(weak)?;
     }
     Ok(secrets)
 }
@@ -216,6 +217,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use broker::id::UserId;
+
     use crate::store::SqliteRegistry;
 
     #[tokio::test]
@@ -229,7 +232,7 @@ mod tests {
         assert!(folder.first_user(&registry).await.unwrap().is_none());
         assert_eq!(folder.master_key().unwrap().expose_secret(), master.expose_secret());
         let user = user::find(&registry, &secrets.user_secret).await.unwrap().unwrap();
-        assert!(user.id == 1 && user.belongs_to(&secrets.organization_secret));
+        assert!(user.id == UserId(1) && user.belongs_to(&secrets.organization_secret));
         for name in ["key", "first-user.json", "valetkey.db"] {
             let mode = fs::metadata(folder.file(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use valetkey::http::target;
+use web::target;
 
 /// The longest head of a request that is mended, in bytes: longer ones pass as they are.
 const LONGEST_HEAD: usize = 64 * 1024;

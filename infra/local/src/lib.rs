@@ -1,11 +1,11 @@
 //! valetkey on one machine: the same handlers as on AWS, SQLite stores, and a sandbox vendor.
 //!
 //! [`options`] is the command line, [`data`] the folder with all that must not be lost, [`store`] the
-//! two seams in SQLite, [`broker`] the functions side by side, [`sandbox`] the pretend vendor.
+//! two seams in SQLite, [`functions`] the functions side by side, [`sandbox`] the pretend vendor.
 
-pub mod broker;
 pub mod data;
 mod first_start;
+pub mod functions;
 mod lenient;
 pub mod options;
 pub mod sandbox;
@@ -18,24 +18,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker::Broker;
+use broker::clock::Clock;
+use broker::hosted_connect::{Branding, HostedConnect};
+use broker::record::app::ClientCache;
+use broker::seal::element_token::TokenKeys;
+use broker::seal::envelope::Seal;
+use broker::seal::keyring::Key;
+use broker::store::StoreError;
+use broker::store::records::{Item, Key as ItemKey, Registry, Written};
+use broker::store::secrets::Vault;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
-use valetkey::app::App;
-use valetkey::catalogue::{self, Catalogue};
-use valetkey::client::Cache;
-use valetkey::clock::Clock;
-use valetkey::connect::Connect;
-use valetkey::error::StoreError;
-use valetkey::keys::{Key, TokenKeys};
-use valetkey::oauth::send::{Limits, Sender};
-use valetkey::page::Look;
-use valetkey::registry::{Item, Key as ItemKey, Registry, Written};
-use valetkey::seal::Seal;
-use valetkey::tls::BuildError;
-use valetkey::vault::Vault;
+use vendors::catalogue::{self, Catalogue};
+use vendors::client::request::{Limits, Sender};
+use vendors::client::tls::BuildError;
 
-use crate::broker::Broker;
 use crate::data::{Folder, FolderError};
+use crate::functions::Functions;
 use crate::options::Options;
 use crate::sandbox::{Ledger, Sandbox};
 use crate::store::{OpenError, SqliteRegistry, SqliteVault};
@@ -97,12 +97,12 @@ pub async fn run(options: Options) -> Result<(), StartError> {
     registry.remove_expired(Clock::System.now()).await?;
     let derive = |purpose| Key::derive(master.expose_secret().as_bytes(), purpose);
     let vault: Arc<dyn Vault> = Arc::new(SqliteVault::new(database, seal));
-    let app = App {
+    let broker = Broker {
         catalogue: Arc::new(catalogue(&options, &base)?),
         clock: Clock::System,
         apps: Arc::clone(&vault),
         vault,
-        clients: Cache::default(),
+        clients: ClientCache::default(),
         registry: Arc::new(registry.clone()),
         token_keys: TokenKeys::new(derive("element-token")),
         pkce_key: derive("pkce"),
@@ -122,15 +122,15 @@ pub async fn run(options: Options) -> Result<(), StartError> {
     }
     out.flush()?;
     let sweep_every = Duration::from_secs(options.sweep_every);
-    server::serve(listener, signals, Broker::new(app), sandbox, registry, sweep_every).await?;
+    server::serve(listener, signals, Functions::new(broker), sandbox, registry, sweep_every).await?;
     Ok(())
 }
 
-fn connect(options: &Options, base: &str, master: &SecretString) -> Connect {
+fn connect(options: &Options, base: &str, master: &SecretString) -> HostedConnect {
     let key = Key::derive(master.expose_secret().as_bytes(), "connect");
-    let look = Look { title: options.page_title.clone(), accent: options.page_accent };
+    let branding = Branding { title: options.page_title.clone(), accent: options.page_accent };
     let address = options.public_url.clone().unwrap_or_else(|| base.to_owned());
-    Connect::new(key.bytes(), Some(address), options.return_urls.clone(), look)
+    HostedConnect::new(key.bytes(), Some(address), options.return_urls.clone(), branding)
         .with_secrets(Seal::new(&Key::derive(key.bytes(), "link")))
 }
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use broker::hosted_connect::Colour;
 use clap::Parser;
 use tracing::Level;
-use valetkey::clean;
-use valetkey::page::Colour;
+use web::clean;
 
 /// valetkey on one machine: an OAuth 2.0 connector broker with an embedded store.
 ///

@@ -11,13 +11,13 @@ mod token;
 
 use axum::Router;
 use axum::routing::{get, post};
-use valetkey::clock::Clock;
-use valetkey::element::{
+use broker::clock::Clock;
+pub use ledger::Ledger;
+use vendors::descriptor::{
     ClientAuthentication, Element, Encoding, Endpoint, Revoke, RevokeMethod, RevokedBy, RevokedToken,
 };
 
 use crate::options::Habits;
-pub use ledger::Ledger;
 
 /// The beginnings of the real addresses, and of the paths here that stand in for them.
 const STANDS_IN_FOR: [(&str, &str); 3] = [
@@ -90,7 +90,7 @@ fn here(url: &str, base: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use valetkey::catalogue::Catalogue;
+    use vendors::catalogue::Catalogue;
 
     use super::*;
 

@@ -12,24 +12,26 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Router, body};
+use broker::Error;
+use broker::clock::{Clock, Stopwatch};
 use http_body_util::LengthLimitError;
 use lambda_http::Body;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use valetkey::clock::{Clock, Stopwatch};
-use valetkey::error::Error;
-use valetkey::http::{self, LONGEST_BODY, target};
+use web::answer;
+use web::router::LONGEST_BODY;
+use web::target;
 
-use crate::broker::Broker;
+use crate::functions::Functions;
 use crate::lenient::Lenient;
 use crate::store::SqliteRegistry;
 
 /// What the server's requests share.
 #[derive(Clone)]
 struct Served {
-    broker: Arc<Broker>,
+    functions: Arc<Functions>,
     running: TaskTracker,
 }
 
@@ -56,15 +58,15 @@ impl Signals {
 pub(crate) async fn serve(
     listener: TcpListener,
     mut signals: Signals,
-    broker: Broker,
+    functions: Functions,
     sandbox: Option<Router>,
     registry: SqliteRegistry,
     sweep_every: Duration,
 ) -> io::Result<()> {
-    let served = Served { broker: Arc::new(broker), running: TaskTracker::new() };
+    let served = Served { functions: Arc::new(functions), running: TaskTracker::new() };
     let (running, stopping) = (served.running.clone(), CancellationToken::new());
     if !sweep_every.is_zero() {
-        running.spawn(keep_sweeping(Arc::clone(&served.broker), registry, sweep_every, stopping.clone()));
+        running.spawn(keep_sweeping(Arc::clone(&served.functions), registry, sweep_every, stopping.clone()));
     }
     let routes = sandbox.unwrap_or_default().fallback_service(any(answer).with_state(served));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -97,7 +99,7 @@ pub(crate) async fn serve(
 /// Sweeps again and again, in the place of the schedule on AWS; and removes what has expired, as the table there
 /// does by itself.
 async fn keep_sweeping(
-    broker: Arc<Broker>,
+    functions: Arc<Functions>,
     registry: SqliteRegistry,
     every: Duration,
     stopping: CancellationToken,
@@ -106,10 +108,10 @@ async fn keep_sweeping(
         if let Err(error) = registry.remove_expired(Clock::System.now()).await {
             tracing::warn!(%error, "what has expired was not removed");
         }
-        let (broker, cancelled) = (Arc::clone(&broker), stopping.clone());
+        let (functions, cancelled) = (Arc::clone(&functions), stopping.clone());
         let pass = tokio::spawn(async move {
             let watch = Stopwatch::start();
-            broker.sweep(&|| !cancelled.is_cancelled() && watch.is_before(refresh::LASTS)).await
+            functions.sweep(&|| !cancelled.is_cancelled() && watch.is_before(sweep::LASTS)).await
         });
         match pass.await {
             Ok(Ok(_)) => {}
@@ -128,23 +130,23 @@ async fn answer(State(served): State<Served>, request: Request) -> Response {
     let (mut parts, stream) = request.into_parts();
     parts.uri = match target::encoded_once(&parts.uri) {
         Ok(uri) => uri,
-        Err(error) => return response(http::refuse(error)),
+        Err(error) => return response(answer::refuse(error)),
     };
     let bytes = match body::to_bytes(stream, LONGEST_BODY).await {
         Ok(bytes) => bytes,
         Err(error) if error.source().is_some_and(<dyn std::error::Error>::is::<LengthLimitError>) => {
-            return response(http::refuse(Error::TooLarge { limit: LONGEST_BODY }));
+            return response(answer::refuse(web::Error::TooLarge { limit: LONGEST_BODY }));
         }
         Err(error) => {
-            return response(http::refuse(Error::Invalid(format!("The body did not arrive: {error}"))));
+            return response(answer::refuse(Error::Invalid(format!("The body did not arrive: {error}"))));
         }
     };
     let request = lambda_http::Request::from_parts(parts, Body::from(bytes.to_vec()));
-    let broker = Arc::clone(&served.broker);
-    let answered = served.running.spawn(async move { broker.answer(request).await });
+    let functions = Arc::clone(&served.functions);
+    let answered = served.running.spawn(async move { functions.answer(request).await });
     match answered.await {
         Ok(answer) => response(answer),
-        Err(error) => response(http::refuse(Error::Internal(error.to_string()))),
+        Err(error) => response(answer::refuse(Error::Internal(error.to_string()))),
     }
 }
 

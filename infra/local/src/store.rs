@@ -12,11 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
-use valetkey::error::StoreError;
-use valetkey::seal::Seal;
-
+use broker::seal::envelope::Seal;
+use broker::store::StoreError;
 pub use registry::SqliteRegistry;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 pub use vault::SqliteVault;
 
 /// The steps from an empty database to today's schema. Its header counts those that were made, and a
@@ -249,7 +248,7 @@ pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use valetkey::registry::{Key, Registry};
+    use broker::store::records::{Key, Registry};
 
     use super::*;
 

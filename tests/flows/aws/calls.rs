@@ -3,6 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use broker::id::InstanceId;
+use broker::id::UserId;
+use broker::record::instance::{self, State};
+use broker::store::records::Change;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::broker::Broker;
@@ -10,8 +14,6 @@ use tests::client::{API_KEY, CALLBACK, Client, ok, outcome, parameter};
 use tests::template::{self, Right};
 use tests::vendor::Vendor;
 use tests::visitor::{Visitor, own_client};
-use valetkey::instance::{self, State};
-use valetkey::registry::Change;
 
 const GRANTED: &str =
     r#"{"access_token":"access","refresh_token":"refresh","token_type":"bearer","expires_in":60}"#;
@@ -150,7 +152,7 @@ async fn sweep(broker: &Broker) {
         made.push(id);
     }
     let deleting = Change::default().set("state", json!(State::Deleting));
-    broker.registry().update(&instance::key(1, made[1]), deleting).await.unwrap();
+    broker.registry().update(&instance::key(UserId(1), InstanceId(made[1])), deleting).await.unwrap();
     let before = broker.stats().await["refreshes"].as_u64().unwrap();
     assert!(broker.sweep().await);
     assert_eq!(broker.stats().await["refreshes"].as_u64().unwrap(), before + 1);

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::extract::{Path, Query};
 use axum::response::{Html, Response};
 use axum::routing::get;
+use broker::hosted_connect::Branding;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::broker::{Broker, on_lambda};
@@ -16,7 +17,7 @@ use tests::client::{ok, outcome};
 use tests::visitor::own_client;
 use tokio::net::TcpListener;
 use tokio::process::Command;
-use valetkey::page::{Look, Notice};
+use web::page::{self, Notice};
 
 /// Takes the steps, checks every page that is seen, and gives them.
 async fn seen(name: &str, width: u32, steps: &Value) -> Vec<Value> {
@@ -95,7 +96,7 @@ async fn a_visitor_who_denied_tries_again_and_reloads_the_result() {
 async fn a_visitor_fills_in_what_is_missing_by_keyboard() {
     let elements = tempfile::tempdir().unwrap();
     // The sandbox's Infusionsoft, but one that cannot be connected without the account's host.
-    let plain = include_str!("../../../shared/elements/infusionsoft.toml");
+    let plain = include_str!("../../../shared/vendors/descriptors/infusionsoft.toml");
     let asking =
         plain.replace("key = \"infusionsoft.server\"\n", "key = \"infusionsoft.server\"\nrequired = true\n");
     assert_ne!(asking, plain);
@@ -178,8 +179,8 @@ fn notices() -> Vec<Notice<'static>> {
 }
 
 async fn shown(Path(number): Path<usize>) -> Response {
-    let look = Look::new(Some("Acme Marketing".into()), Some("#7a1f5c")).unwrap();
-    look.show(&notices()[number]).map(|body| axum::body::Body::from(body.to_vec()))
+    let branding = Branding::new(Some("Acme Marketing".into()), Some("#7a1f5c")).unwrap();
+    page::show(&branding, &notices()[number]).map(|body| axum::body::Body::from(body.to_vec()))
 }
 
 #[tokio::test]

@@ -3,6 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use broker::clock::Clock;
+use broker::id::InstanceId;
+use broker::id::UserId;
+use broker::record::instance;
+use broker::seal::keyring::fingerprint;
+use broker::store::records::{Change, Key, Written};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
@@ -10,10 +16,6 @@ use tests::broker::Broker;
 use tests::client::{Client, ok, outcome, parameter};
 use tests::vendor::Vendor;
 use tests::visitor::{Got, Visitor};
-use valetkey::clock::Clock;
-use valetkey::instance;
-use valetkey::keys::fingerprint;
-use valetkey::registry::{Change, Key, Written};
 
 const GRANTED: &str =
     r#"{"access_token":"access","refresh_token":"refresh","token_type":"bearer","expires_in":60}"#;
@@ -472,7 +474,7 @@ async fn a_visitor_waits_for_a_refresh_that_is_under_way() {
     let link = client.link("faulty", json!({"instanceId": 1})).await;
     let visitor = Visitor::new(client);
     let state = parameter(&visitor.leaves(&link).await, "state").unwrap();
-    let (registry, key) = (broker.registry(), instance::key(1, 1));
+    let (registry, key) = (broker.registry(), instance::key(UserId(1), InstanceId(1)));
     let lease =
         Change::default().set("lease_owner", "x".repeat(32)).set("lease_until", Clock::System.now() + 28);
     registry.update(&key, lease).await.unwrap();

@@ -75,16 +75,16 @@ async fn another_users_instance_looks_like_one_that_does_not_exist() {
     let made = first.instance("infusionsoftcrm", "Not yours").await;
     // Until there is a request that makes users, the second one is put into the registry.
     let secret = "second-user-secret".to_owned();
-    let user = valetkey::user::User {
-        id: 2,
+    let user = broker::record::user::User {
+        id: broker::id::UserId(2),
         email_address: "second@example.com".into(),
         first_name: "Second".into(),
         last_name: "User".into(),
         admin: false,
-        organization: valetkey::keys::fingerprint(&first.organization),
-        ..valetkey::user::User::default()
+        organization: broker::seal::keyring::fingerprint(&first.organization),
+        ..broker::record::user::User::default()
     };
-    valetkey::user::add(&*broker.registry(), &user, &secret.clone().into()).await.unwrap();
+    broker::record::user::add(&*broker.registry(), &user, &secret.clone().into()).await.unwrap();
     let second = tests::client::Client { user: secret, ..first.clone() };
     for (method, path) in [
         (Method::GET, "/instances/1"),

@@ -1,8 +1,8 @@
 //! What an exchange leaves that the vendor refused or may have acted on, and whose grant is revoked.
 
+use broker::grant::obtain::Proof;
 use tests::machine::{Machine, create, create_of};
 use tests::stores::plan::{Fault, Plan};
-use valetkey::redeem::Proof;
 
 #[tokio::test]
 async fn a_refused_exchange_leaves_no_record_and_a_doubtful_one_does() {

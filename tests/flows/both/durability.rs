@@ -29,7 +29,7 @@ async fn whatever_was_answered_survives_fifty_kills_and_nothing_is_half() {
     for _ in 0..KILLS {
         let workers: Vec<_> = (0..WORKERS).map(|_| tokio::spawn(work(broker.client.clone()))).collect();
         // A random number of calls beside the load: the kill meets any step.
-        let random = valetkey::random::bytes::<1>()[0];
+        let random = broker::random::bytes::<1>()[0];
         for _ in 0..random {
             broker.client.root("/sandbox/stats").await;
         }

@@ -2,35 +2,36 @@
 
 use std::collections::BTreeMap;
 
+use broker::Broker;
+use broker::clock::Stopwatch;
+use broker::grant::delete;
+use broker::grant::reauthenticate::Revision;
+use broker::grant::refresh::{self, Ask};
+use broker::record::instance::Instance;
 use secrecy::ExposeSecret;
+use tests::Status as _;
 use tests::machine::{Machine, SECOND, ask, change, code, consent, create, rekey};
 use tests::stores::plan::{Fault, Plan};
-use valetkey::app::App;
-use valetkey::clock::Stopwatch;
-use valetkey::instance::Instance;
-use valetkey::removal;
-use valetkey::renewal::{self, Ask};
-use valetkey::revision::Revision;
 
 /// Longer than a lease lasts, with what the clocks may differ.
 const LEASE_IS_DEAD: i64 = 400;
 
-async fn access_token(app: &App, instance: &Instance) -> String {
-    app.grant(instance).await.unwrap().unwrap().tokens.access_token.expose_secret().to_owned()
+async fn access_token(broker: &Broker, instance: &Instance) -> String {
+    broker.grant(instance).await.unwrap().unwrap().tokens.access_token.expose_secret().to_owned()
 }
 
 #[tokio::test]
 async fn a_refused_or_doubtful_consent_gives_the_lease_back() {
     for status in ["400 Bad Request", "500 Failed", "429 Too Many Requests"] {
         let machine = Machine::new().await;
-        let app = machine.sound();
-        let made = create(&app).await.unwrap();
+        let broker = machine.sound();
+        let made = create(&broker).await.unwrap();
         machine.vendor.answers(status, "", r#"{"error":"invalid_grant"}"#);
-        consent(&app, &made).await.unwrap_err();
+        consent(&broker, &made).await.unwrap_err();
         let left = machine.instance().await;
         assert_eq!((left.lease_owner.as_ref(), left.valid), (None, true), "{status}");
-        assert_eq!(access_token(&app, &left).await, "access");
-        rekey(&app, &left).await.unwrap();
+        assert_eq!(access_token(&broker, &left).await, "access");
+        rekey(&broker, &left).await.unwrap();
     }
 }
 
@@ -41,10 +42,10 @@ async fn an_instance_that_is_deleted_meanwhile_keeps_no_grant_anywhere() {
     machine.vendor.answers("200 OK", "", SECOND);
     // The first process stands still before it stores; the instance is deleted; then another that holds
     // the same lease would go on, which is what a process that wakes up late does.
-    let app = machine.planned(&plan);
-    let mut consenting = Box::pin(consent(&app, &made));
+    let broker = machine.planned(&plan);
+    let mut consenting = Box::pin(consent(&broker, &made));
     plan.stops_in(&mut consenting).await;
-    removal::remove(&machine.sound(), &machine.instance().await).await.unwrap();
+    delete::remove(&machine.sound(), &machine.instance().await).await.unwrap();
     plan.wake();
     let error = consenting.await.unwrap_err();
     assert_eq!(error.status(), 404);
@@ -62,8 +63,8 @@ async fn a_new_consent_that_died_half_way_revives_a_dead_grant() {
     let dead = machine.instance().await;
     assert!(!dead.valid);
     machine.vendor.answers("200 OK", "", SECOND);
-    let app = machine.planned(&plan);
-    plan.stops_in(consent(&app, &dead)).await;
+    let broker = machine.planned(&plan);
+    plan.stops_in(consent(&broker, &dead)).await;
     machine.pass(LEASE_IS_DEAD);
     let revived = rekey(&machine.sound(), &machine.instance().await).await.unwrap();
     assert!(revived.valid && revived.in_doubt.is_none(), "the record knows of the grant that was found");
@@ -75,10 +76,10 @@ async fn a_deletion_ends_the_newest_grant_also_one_that_a_dead_holder_stored() {
     let (machine, plan) = (Machine::new().await, Plan::at("registry update", 2, Fault::StopBefore));
     let made = create(&machine.sound()).await.unwrap();
     machine.vendor.answers("200 OK", "", SECOND);
-    let app = machine.planned(&plan);
-    plan.stops_in(consent(&app, &made)).await;
+    let broker = machine.planned(&plan);
+    plan.stops_in(consent(&broker, &made)).await;
     // Asked with what was seen before all that.
-    removal::remove(&machine.sound(), &made).await.unwrap();
+    delete::remove(&machine.sound(), &made).await.unwrap();
     let sent = machine.vendor.requests().pop().unwrap();
     assert!(sent.starts_with("POST /revoke ") && sent.contains("token=refresh2"), "{sent}");
     assert!(machine.record().await.is_none());
@@ -87,11 +88,11 @@ async fn a_deletion_ends_the_newest_grant_also_one_that_a_dead_holder_stored() {
 #[tokio::test]
 async fn a_secret_that_changes_too_often_is_refused_before_the_vendor_is_asked() {
     let machine = Machine::new().await;
-    let app = machine.sound();
-    let mut instance = create(&app).await.unwrap();
+    let broker = machine.sound();
+    let mut instance = create(&broker).await.unwrap();
     let mut written = 0;
     let refused = loop {
-        match rekey(&app, &instance).await {
+        match rekey(&broker, &instance).await {
             Ok(changed) => instance = changed,
             Err(error) => break error,
         }
@@ -101,10 +102,10 @@ async fn a_secret_that_changes_too_often_is_refused_before_the_vendor_is_asked()
     assert_eq!(refused.status().as_u16(), 429);
     let wait = refused.retry_after().unwrap();
     let asked = machine.asked();
-    assert_eq!(consent(&app, &instance).await.unwrap_err().status().as_u16(), 429);
+    assert_eq!(consent(&broker, &instance).await.unwrap_err().status().as_u16(), 429);
     assert_eq!(machine.asked(), asked, "no code is spent");
     machine.pass(i64::try_from(wait).unwrap());
-    rekey(&app, &instance).await.unwrap();
+    rekey(&broker, &instance).await.unwrap();
 }
 
 #[tokio::test]
@@ -113,8 +114,8 @@ async fn a_holder_that_wakes_late_says_so_and_what_it_stored_is_found_when_no_ot
         let (machine, plan) = (Machine::new().await, Plan::at("vault put", 1, Fault::StopBefore));
         let made = create(&machine.sound()).await.unwrap();
         machine.vendor.answers("200 OK", "", SECOND);
-        let app = machine.planned(&plan);
-        let mut consenting = Box::pin(consent(&app, &made));
+        let broker = machine.planned(&plan);
+        let mut consenting = Box::pin(consent(&broker, &made));
         plan.stops_in(&mut consenting).await;
         machine.pass(LEASE_IS_DEAD);
         let sound = machine.sound();
@@ -141,11 +142,11 @@ async fn a_new_consent_that_died_half_way_brings_its_configuration_along() {
     let made = create(&machine.sound()).await.unwrap();
     machine.pass(1);
     machine.vendor.answers("200 OK", "", SECOND);
-    let app = machine.planned(&plan);
+    let broker = machine.planned(&plan);
     let configuration = BTreeMap::from([("oauth.callback.url".to_owned(), Some(ELSEWHERE.to_owned()))]);
     let revision =
         Revision { proof: Some(code()), configuration: Some(configuration), ..Revision::default() };
-    plan.stops_in(change(&app, &made, revision)).await;
+    plan.stops_in(change(&broker, &made, revision)).await;
     assert_eq!(callback(&machine.instance().await), callback(&made));
     // Somebody renames it meanwhile, which needs no lease.
     let rename = Revision { name: Some("Renamed".into()), ..Revision::default() };
@@ -166,7 +167,7 @@ async fn a_change_of_a_secret_that_died_after_storing_leaves_no_doubt() {
     plan.stops_in(rekey(&machine.planned(&plan), &made)).await;
     machine.pass(LEASE_IS_DEAD);
     machine.vendor.answers("200 OK", "", SECOND);
-    let live = renewal::live(&machine.sound(), machine.instance().await, Ask::New, Stopwatch::start())
+    let live = refresh::live(&machine.sound(), machine.instance().await, Ask::New, Stopwatch::start())
         .await
         .unwrap();
     assert_eq!(live.grant.tokens.access_token.expose_secret(), "second");
@@ -186,7 +187,7 @@ async fn a_consent_that_was_stored_is_found_although_the_grant_is_dead_and_a_tak
     machine.pass(LEASE_IS_DEAD);
     // The sweep takes the lease over and cannot read the vault: its first look fails.
     let blind = machine.planned(&Plan::at("vault get", 1, Fault::FailsOnce));
-    valetkey::sweep::sweep(&blind, &refresh::LIMITS, &|| true).await.unwrap();
+    broker::grant::sweep::sweep(&blind, &sweep::LIMITS, &|| true).await.unwrap();
     for _ in 0..3 {
         machine.pass(3_700);
         machine.sweep().await;

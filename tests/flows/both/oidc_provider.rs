@@ -33,7 +33,7 @@ async fn a_caller_may_keep_the_code_verifier_itself() {
     let broker = Broker::start(&["--elements", server.elements.path().to_str().unwrap()]).await;
     let client = &broker.client;
     let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-    let challenge = valetkey::keys::code_challenge(verifier);
+    let challenge = vendors::pkce::challenge(verifier);
     let path = format!(
         "/elements/{ELEMENT}/oauth/url?apiKey={}&callbackUrl={}&codeChallenge={challenge}",
         tests::client::API_KEY,

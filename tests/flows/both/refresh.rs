@@ -1,14 +1,17 @@
 //! A live access token for whoever asks: refreshed when it is due, once however many ask, and the grant is
 //! never lost, wherever the process dies and whatever the vendor answers.
 
+use broker::Broker;
+use broker::Error;
+use broker::clock::Stopwatch;
+use broker::grant::refresh::{self, Ask, Live};
+use broker::id::InstanceId;
+use broker::id::UserId;
+use broker::record::instance;
 use secrecy::ExposeSecret;
+use tests::Status as _;
 use tests::machine::{self, Machine, SECOND, create, rekey};
 use tests::stores::plan::{Fault, Plan};
-use valetkey::app::App;
-use valetkey::clock::Stopwatch;
-use valetkey::error::Error;
-use valetkey::instance;
-use valetkey::renewal::{self, Ask, Live};
 
 /// Until the vendor's tokens, which live 60 s, are due; and until they have expired.
 const DUE: i64 = 31;
@@ -17,8 +20,8 @@ const EXPIRED: i64 = 61;
 /// Longer than a lease lasts, with what the clocks may differ.
 const LEASE_IS_DEAD: i64 = 400;
 
-async fn ask(machine: &Machine, app: &App) -> Result<Live, Error> {
-    machine::ask(app, &machine.instance().await).await
+async fn ask(machine: &Machine, broker: &Broker) -> Result<Live, Error> {
+    machine::ask(broker, &machine.instance().await).await
 }
 
 fn token(live: &Live) -> &str {
@@ -37,11 +40,11 @@ async fn aged(seconds: i64, status: &str, answer: &str) -> Machine {
 #[tokio::test]
 async fn a_fresh_token_costs_the_vendor_nothing_and_a_due_one_a_single_request() {
     let machine = aged(DUE - 2, "200 OK", SECOND).await;
-    let app = machine.sound();
-    assert_eq!(token(&ask(&machine, &app).await.unwrap()), "access");
+    let broker = machine.sound();
+    assert_eq!(token(&ask(&machine, &broker).await.unwrap()), "access");
     assert_eq!(machine.asked(), (1, 0), "the exchange alone");
     machine.pass(2);
-    let live = ask(&machine, &app).await.unwrap();
+    let live = ask(&machine, &broker).await.unwrap();
     assert_eq!((token(&live), live.warning.as_deref()), ("second", None));
     assert_eq!(machine.asked(), (2, 0));
     let request = machine.vendor.requests().pop().unwrap();
@@ -51,7 +54,7 @@ async fn a_fresh_token_costs_the_vendor_nothing_and_a_due_one_a_single_request()
     );
     let record = machine.instance().await;
     assert_eq!((record.generation, record.lease_owner, record.valid), (2, None, true));
-    assert_eq!(token(&ask(&machine, &app).await.unwrap()), "second");
+    assert_eq!(token(&ask(&machine, &broker).await.unwrap()), "second");
     assert_eq!(machine.asked(), (2, 0));
 }
 
@@ -60,8 +63,8 @@ async fn a_token_that_must_last_is_refreshed_up_to_half_its_life() {
     let machine = Machine::new().await;
     // Half its life is longer than the usual margin, which would count otherwise.
     machine.vendor.answers("200 OK", "", &SECOND.replace("60", "10000").replace("second", "access"));
-    let app = machine.sound();
-    create(&app).await.unwrap();
+    let broker = machine.sound();
+    create(&broker).await.unwrap();
     machine.vendor.answers("200 OK", "", SECOND);
     for (left, seconds, expected) in [
         (5_001, 1_000_000, "access"),
@@ -72,7 +75,7 @@ async fn a_token_that_must_last_is_refreshed_up_to_half_its_life() {
         let issued = machine.instance().await.access_issued.unwrap();
         machine.pass(issued + 10_000 - left - machine.clock.now());
         let ask = Ask::Lasting(seconds);
-        let live = renewal::live(&app, machine.instance().await, ask, Stopwatch::start()).await.unwrap();
+        let live = refresh::live(&broker, machine.instance().await, ask, Stopwatch::start()).await.unwrap();
         assert_eq!(token(&live), expected, "{left} s are left, {seconds} s are asked for");
     }
 }
@@ -80,9 +83,9 @@ async fn a_token_that_must_last_is_refreshed_up_to_half_its_life() {
 #[tokio::test]
 async fn a_fresh_token_is_refreshed_for_who_asks_for_a_new_one() {
     let machine = aged(10, "200 OK", SECOND).await;
-    let app = machine.sound();
-    assert_eq!(token(&ask(&machine, &app).await.unwrap()), "access");
-    let live = renewal::live(&app, machine.instance().await, Ask::New, Stopwatch::start()).await.unwrap();
+    let broker = machine.sound();
+    assert_eq!(token(&ask(&machine, &broker).await.unwrap()), "access");
+    let live = refresh::live(&broker, machine.instance().await, Ask::New, Stopwatch::start()).await.unwrap();
     assert_eq!(token(&live), "second");
 }
 
@@ -91,7 +94,7 @@ async fn of_many_callers_at_once_one_asks_the_vendor_and_all_get_the_same_token(
     for aged_by in [DUE, EXPIRED] {
         let machine = aged(aged_by, "200 OK", SECOND).await;
         let apps: Vec<_> = (0..64).map(|_| machine.sound()).collect();
-        let asked = futures_util::future::join_all(apps.iter().map(|app| ask(&machine, app))).await;
+        let asked = futures_util::future::join_all(apps.iter().map(|broker| ask(&machine, broker))).await;
         let tokens: Vec<_> = asked.iter().map(|live| token(live.as_ref().unwrap()).to_owned()).collect();
         assert_eq!(machine.asked(), (2, 0), "one exchange, one refresh");
         if aged_by == EXPIRED {
@@ -112,14 +115,14 @@ async fn while_the_vendor_is_in_trouble_the_valid_token_is_given_out() {
         ("200 OK", "<html>"),
     ] {
         let machine = aged(DUE, status, answer).await;
-        let app = machine.sound();
-        let live = ask(&machine, &app).await.unwrap();
+        let broker = machine.sound();
+        let live = ask(&machine, &broker).await.unwrap();
         assert_eq!((token(&live), live.warning.is_some()), ("access", true), "{status} {answer}");
         let record = machine.instance().await;
         assert_eq!((record.valid, record.lease_owner), (true, None), "{status}: nothing is expired by it");
         machine.pass(LEASE_IS_DEAD);
         machine.vendor.answers("200 OK", "", SECOND);
-        assert_eq!(token(&ask(&machine, &app).await.unwrap()), "second", "{status}: and then it goes on");
+        assert_eq!(token(&ask(&machine, &broker).await.unwrap()), "second", "{status}: and then it goes on");
     }
 }
 
@@ -127,22 +130,22 @@ async fn while_the_vendor_is_in_trouble_the_valid_token_is_given_out() {
 async fn a_busy_vendor_is_left_alone_as_long_as_it_says() {
     let machine = aged(EXPIRED, "503 Unavailable", "{}").await;
     machine.vendor.answers("503 Unavailable", "retry-after: 30\r\n", "{}");
-    let app = machine.sound();
+    let broker = machine.sound();
     for _ in 0..3 {
-        let error = ask(&machine, &app).await.err().unwrap();
+        let error = ask(&machine, &broker).await.err().unwrap();
         assert_eq!((error.status().as_u16(), error.retry_after()), (503, Some(30)));
     }
     assert_eq!(machine.asked().0, 2, "it was asked once");
     machine.pass(30);
     machine.vendor.answers("200 OK", "", SECOND);
-    assert_eq!(token(&ask(&machine, &app).await.unwrap()), "second");
+    assert_eq!(token(&ask(&machine, &broker).await.unwrap()), "second");
 }
 
 #[tokio::test]
 async fn a_dead_grant_is_asked_about_once_and_says_what_to_do() {
     let machine = aged(EXPIRED, "400 Bad Request", r#"{"error":"invalid_grant"}"#).await;
-    let app = machine.sound();
-    let error = ask(&machine, &app).await.err().unwrap();
+    let broker = machine.sound();
+    let error = ask(&machine, &broker).await.err().unwrap();
     assert!(error.status() == 409 && error.to_string().contains("consent again"), "{error}");
     let record = machine.instance().await;
     assert_eq!((record.valid, record.lease_owner), (false, None));
@@ -154,21 +157,21 @@ async fn doubt_is_written_down_and_one_further_attempt_is_final() {
     let doubtful = "HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"access_token\":";
     let machine = aged(DUE, "200 OK", SECOND).await;
     machine.vendor.answers_raw(doubtful.into());
-    let app = machine.sound();
-    let live = ask(&machine, &app).await.unwrap();
+    let broker = machine.sound();
+    let live = ask(&machine, &broker).await.unwrap();
     assert_eq!((token(&live), live.warning.is_some()), ("access", true));
     assert!(machine.instance().await.in_doubt.is_some());
     for _ in 0..3 {
-        assert_eq!(token(&ask(&machine, &app).await.unwrap()), "access");
+        assert_eq!(token(&ask(&machine, &broker).await.unwrap()), "access");
     }
     assert_eq!(machine.asked().0, 2, "while the token is valid the vendor is not asked again");
     machine.pass(EXPIRED - DUE);
-    let error = ask(&machine, &app).await.err().unwrap();
+    let error = ask(&machine, &broker).await.err().unwrap();
     assert_eq!(error.status(), 503, "the request may still be on its way: {error}");
     assert_eq!(machine.asked().0, 2);
     machine.pass(LEASE_IS_DEAD);
     machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
-    assert_eq!(ask(&machine, &app).await.err().unwrap().status(), 409, "its verdict is final");
+    assert_eq!(ask(&machine, &broker).await.err().unwrap().status(), 409, "its verdict is final");
     assert!(!machine.instance().await.valid);
 }
 
@@ -176,13 +179,13 @@ async fn doubt_is_written_down_and_one_further_attempt_is_final() {
 async fn a_token_without_a_refresh_token_serves_until_it_expires() {
     let machine = Machine::new().await;
     machine.vendor.answers("200 OK", "", r#"{"access_token":"only","expires_in":60}"#);
-    let app = machine.sound();
-    create(&app).await.unwrap();
+    let broker = machine.sound();
+    create(&broker).await.unwrap();
     machine.pass(EXPIRED - 2);
-    let live = ask(&machine, &app).await.unwrap();
+    let live = ask(&machine, &broker).await.unwrap();
     assert_eq!((token(&live), live.warning.as_deref()), ("only", None));
     machine.pass(2);
-    let error = ask(&machine, &app).await.err().unwrap();
+    let error = ask(&machine, &broker).await.err().unwrap();
     assert!(error.status() == 409 && error.to_string().contains("no refresh token"), "{error}");
     assert_eq!(machine.asked().0, 1);
 }
@@ -190,10 +193,10 @@ async fn a_token_without_a_refresh_token_serves_until_it_expires() {
 #[tokio::test]
 async fn a_change_of_the_configuration_meanwhile_is_not_taken_for_a_new_token() {
     let machine = aged(EXPIRED, "200 OK", SECOND).await;
-    let (app, before) = (machine.sound(), machine.instance().await);
-    rekey(&app, &before).await.unwrap();
+    let (broker, before) = (machine.sound(), machine.instance().await);
+    rekey(&broker, &before).await.unwrap();
     for ask in [Ask::Lasting(0), Ask::New] {
-        let live = renewal::live(&app, before.clone(), ask, Stopwatch::start()).await.unwrap();
+        let live = refresh::live(&broker, before.clone(), ask, Stopwatch::start()).await.unwrap();
         assert_eq!(token(&live), "second", "{ask:?}");
     }
 }
@@ -201,11 +204,11 @@ async fn a_change_of_the_configuration_meanwhile_is_not_taken_for_a_new_token() 
 #[tokio::test]
 async fn a_grant_that_a_wrong_client_has_killed_lives_again_when_the_client_is_corrected() {
     let machine = aged(EXPIRED, "400 Bad Request", r#"{"error":"invalid_grant"}"#).await;
-    let app = machine.sound();
-    assert_eq!(ask(&machine, &app).await.err().unwrap().status(), 409);
-    rekey(&app, &machine.instance().await).await.unwrap();
+    let broker = machine.sound();
+    assert_eq!(ask(&machine, &broker).await.err().unwrap().status(), 409);
+    rekey(&broker, &machine.instance().await).await.unwrap();
     machine.vendor.answers("200 OK", "", SECOND);
-    assert_eq!(token(&ask(&machine, &app).await.unwrap()), "second");
+    assert_eq!(token(&ask(&machine, &broker).await.unwrap()), "second");
 }
 
 #[tokio::test]
@@ -226,27 +229,27 @@ async fn what_a_dead_holder_stored_is_found_although_the_vault_could_not_be_read
 #[tokio::test]
 async fn a_table_that_was_put_back_from_a_backup_sends_no_spent_token() {
     let machine = aged(EXPIRED, "200 OK", SECOND).await;
-    let (app, key) = (machine.sound(), instance::key(1, 1));
+    let (broker, key) = (machine.sound(), instance::key(UserId(1), InstanceId(1)));
     let backup = machine.registry.get(&key).await.unwrap().unwrap();
-    ask(&machine, &app).await.unwrap();
+    ask(&machine, &broker).await.unwrap();
     machine.pass(EXPIRED);
     let third = SECOND.replace("second", "third").replace("refresh2", "refresh3");
     machine.vendor.answers("200 OK", "", &third);
-    ask(&machine, &app).await.unwrap();
+    ask(&machine, &broker).await.unwrap();
     let put_back = async || {
         machine.registry.remove(&key, vec![]).await.unwrap();
         machine.registry.insert(&key, backup.clone()).await.unwrap();
     };
     put_back().await;
     assert_eq!(
-        token(&ask(&machine, &app).await.unwrap()),
+        token(&ask(&machine, &broker).await.unwrap()),
         "third",
         "it is still valid, and the vault's newest"
     );
     assert_eq!((machine.asked().0, machine.instance().await.generation), (3, 3));
     put_back().await;
     machine.pass(EXPIRED);
-    ask(&machine, &app).await.unwrap();
+    ask(&machine, &broker).await.unwrap();
     let sent = machine.vendor.requests().pop().unwrap();
     assert!(sent.contains("refresh_token=refresh3"), "{sent}");
     assert_eq!(machine.instance().await.generation, 4);

@@ -1,16 +1,20 @@
 //! What is done when nobody calls: grants are kept alive, doubts end, and what a crash has left is finished.
 
+use broker::clock::Stopwatch;
+use broker::grant::delete;
+use broker::grant::obtain::Proof;
+use broker::grant::refresh::{self, Ask};
+use broker::id::InstanceId;
+use broker::id::UserId;
+use broker::record::instance::{self, State};
+use broker::store::records::{Change, DUE};
 use secrecy::ExposeSecret;
 use serde_json::json;
+use tests::Status as _;
+use tests::faults::lives::callback;
 use tests::machine::{Machine, SECOND, create, create_of};
 use tests::stores::plan::{Fault, Plan};
 use tests::told::Told;
-use valetkey::clock::Stopwatch;
-use valetkey::instance::{self, State};
-use valetkey::redeem::Proof;
-use valetkey::registry::{Change, DUE};
-use valetkey::removal;
-use valetkey::renewal::{self, Ask};
 
 /// How long the vendor's refresh tokens live, in seconds: Keap's 45 days.
 const LIFE: i64 = 3_888_000;
@@ -74,7 +78,7 @@ async fn a_warm_element_is_refreshed_before_every_expiry() {
     machine.pass(1);
     assert_eq!(machine.sweep().await.refreshed, 1, "half the token's life is left");
     let live =
-        renewal::live(&machine.sound(), machine.instance().await, Ask::Lasting(0), Stopwatch::start()).await;
+        refresh::live(&machine.sound(), machine.instance().await, Ask::Lasting(0), Stopwatch::start()).await;
     assert_eq!(live.unwrap().grant.tokens.access_token.expose_secret(), "second");
     assert_eq!(machine.asked().0, 2, "whoever asks does not wait for the vendor");
 }
@@ -142,8 +146,8 @@ async fn the_warning_of_an_end_is_not_repeated_by_refreshes() {
     machine.pass(LIFE - 7 * 86_400);
     for _ in 0..5 {
         machine.sweep().await;
-        let app = machine.sound();
-        renewal::live(&app, machine.instance().await, Ask::Lasting(0), Stopwatch::start()).await.unwrap();
+        let broker = machine.sound();
+        refresh::live(&broker, machine.instance().await, Ask::Lasting(0), Stopwatch::start()).await.unwrap();
         machine.pass(3_600);
     }
     assert_eq!(told.count("GrantExpiring"), 1);
@@ -154,7 +158,7 @@ async fn a_refresh_after_the_consent_does_not_prolong_what_counts_from_it() {
     let machine = machine("lifetime = 3888000\nlifetime_from = \"consent\"").await;
     let end = machine.instance().await.refresh_expires;
     machine.pass(EXPIRED);
-    renewal::live(&machine.sound(), machine.instance().await, Ask::Lasting(0), Stopwatch::start())
+    refresh::live(&machine.sound(), machine.instance().await, Ask::Lasting(0), Stopwatch::start())
         .await
         .unwrap();
     assert_eq!((machine.instance().await.refresh_expires, machine.instance().await.generation), (end, 2));
@@ -200,9 +204,10 @@ async fn what_fails_is_tried_again_later_and_the_owner_is_warned_before_the_end(
 async fn sweeps_and_callers_at_once_refresh_once() {
     let machine = machine("lifetime = 3888000\nwarm = true").await;
     machine.pass(EXPIRED);
-    let (app, instance) = (machine.sound(), machine.instance().await);
+    let (broker, instance) = (machine.sound(), machine.instance().await);
     let sweeps = futures_util::future::join_all((0..4).map(|_| machine.sweep()));
-    let calls = (0..16).map(|_| renewal::live(&app, instance.clone(), Ask::Lasting(0), Stopwatch::start()));
+    let calls =
+        (0..16).map(|_| refresh::live(&broker, instance.clone(), Ask::Lasting(0), Stopwatch::start()));
     let (_, answers) = tokio::join!(sweeps, futures_util::future::join_all(calls));
     for live in answers {
         assert_eq!(live.unwrap().grant.tokens.access_token.expose_secret(), "second");
@@ -216,7 +221,7 @@ async fn a_doubt_ends_by_one_further_attempt_although_nobody_asks() {
     machine.vendor.answers_raw("HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{".into());
     machine.pass(EXPIRED);
     let asked =
-        renewal::live(&machine.sound(), machine.instance().await, Ask::Lasting(0), Stopwatch::start()).await;
+        refresh::live(&machine.sound(), machine.instance().await, Ask::Lasting(0), Stopwatch::start()).await;
     assert_eq!(asked.err().unwrap().status(), 504);
     assert!(machine.instance().await.in_doubt.is_some());
     assert_eq!(machine.sweep().await.looked_at, 0, "the request may still be on its way");
@@ -241,10 +246,10 @@ async fn an_import_that_died_after_its_token_was_rotated_is_completed() {
 async fn a_deletion_that_fails_is_put_off_and_not_forgotten() {
     let (machine, plan) = (Machine::new().await, Plan::at("vault remove", 1, Fault::StopBefore));
     let made = create(&machine.sound()).await.unwrap();
-    plan.stops_in(removal::remove(&machine.planned(&plan), &made)).await;
+    plan.stops_in(delete::remove(&machine.planned(&plan), &made)).await;
     machine.pass(61);
     let broken = machine.planned(&Plan::at("vault remove", 1, Fault::FailsOnce));
-    let report = valetkey::sweep::sweep(&broken, &refresh::LIMITS, &|| true).await.unwrap();
+    let report = broker::grant::sweep::sweep(&broken, &sweep::LIMITS, &|| true).await.unwrap();
     assert_eq!((report.failed, machine.record().await.unwrap().state), (1, State::Deleting));
     assert_eq!(machine.sweep().await.looked_at, 0);
     machine.pass(601);
@@ -292,7 +297,7 @@ async fn a_pass_that_has_to_end_leaves_the_rest_to_the_next() {
     machine.pass(LIFE * 61 / 100);
     let twice = std::sync::atomic::AtomicUsize::new(0);
     let ends = || twice.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2;
-    let report = valetkey::sweep::sweep(&machine.sound(), &refresh::LIMITS, &ends).await.unwrap();
+    let report = broker::grant::sweep::sweep(&machine.sound(), &sweep::LIMITS, &ends).await.unwrap();
     assert!(report.refreshed < 5 && report.oldest > 0, "{report:?}");
     assert_eq!(machine.sweep().await.refreshed, 5 - report.refreshed);
 }
@@ -303,9 +308,65 @@ async fn a_wrong_time_on_the_agenda_costs_a_look_and_is_corrected() {
     let due = machine.instance().await.due;
     machine
         .registry
-        .update(&instance::key(1, 1), Change::when("state", json!(State::Live)).set(DUE, 5))
+        .update(
+            &instance::key(UserId(1), InstanceId(1)),
+            Change::when("state", json!(State::Live)).set(DUE, 5),
+        )
         .await
         .unwrap();
     assert_eq!(machine.sweep().await.looked_at, 1);
     assert_eq!((machine.instance().await.due, machine.asked().0), (due, 1));
+}
+
+#[tokio::test]
+async fn an_instance_whose_app_lost_its_secret_is_reported_at_each_pass_and_says_nothing_of_the_vendor() {
+    let machine = Machine::with(LIVES).await;
+    let visit = callback::visit(&machine, callback::link_of_app(&machine).await).await;
+    assert_eq!(callback::come_back(&machine.sound(), &visit).await, 200);
+    let app = machine.instance().await.app.unwrap();
+    machine.vault.remove(&app.0).await.unwrap();
+    machine.pass(LIFE * 51 / 100);
+    let asked = machine.asked();
+    for pass in 1..=2 {
+        let (told, _guard) = Told::listen();
+        let report = machine.sweep().await;
+        assert_eq!(
+            (report.failed, report.oldest > 0),
+            (1, true),
+            "pass {pass}: the alarm of the oldest due sees it"
+        );
+        let causes = told.values("cause");
+        assert!(
+            causes.iter().any(|cause| cause.contains("AppIncomplete") && cause.contains(&app.0)),
+            "{causes:?}"
+        );
+        assert_eq!(told.count("GrantDead"), 0);
+        machine.pass(3_700);
+    }
+    assert_eq!(machine.asked(), asked, "the vendor is not asked");
+    let asked = refresh::live(&machine.sound(), machine.instance().await, Ask::New, Stopwatch::start()).await;
+    let error = asked.err().unwrap();
+    assert!(
+        error.status() == 409 && error.to_string().contains(&format!("PUT /elements/{{keyOrId}}/apps/{app}")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_instance_without_the_refresh_token_that_its_record_promises_is_reported() {
+    let machine = Machine::with("warm = true").await;
+    machine.vendor.answers(
+        "200 OK",
+        "",
+        r#"{"access_token":"access","token_type":"bearer","expires_in":60}"#,
+    );
+    create(&machine.sound()).await.unwrap();
+    let due = Change::default().set("refreshable", true).set(DUE, machine.clock.now());
+    machine.registry.update(&instance::key(UserId(1), InstanceId(1)), due).await.unwrap();
+    machine.pass(EXPIRED);
+    let (told, _guard) = Told::listen();
+    let report = machine.sweep().await;
+    let causes = told.values("cause");
+    assert!(causes.iter().any(|cause| cause.contains("NoRefreshToken")), "{causes:?}");
+    assert_eq!((report.failed, report.oldest > 0, told.count("GrantDead")), (1, true, 0));
 }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use broker::Broker;
+use broker::clock::Stopwatch;
+use broker::grant::refresh::{self, Ask};
+use broker::id::InstanceId;
+use broker::id::UserId;
+use broker::record::instance;
+use tests::Status as _;
 use tests::machine::{Machine, create};
 use tests::told::Told;
-use valetkey::app::App;
-use valetkey::catalogue::{Catalogue, read_folder};
-use valetkey::clock::Stopwatch;
-use valetkey::element::{Permanent, PermanentError};
-use valetkey::instance;
-use valetkey::renewal::{self, Ask};
+use vendors::catalogue::{Catalogue, read_folder};
+use vendors::descriptor::{Permanent, PermanentError};
 
 /// What a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +33,14 @@ async fn refreshed(errors: &[PermanentError], status: &str, body: &str) -> Means
     let machine = Machine::new().await;
     let mut element = read_folder(machine.vendor.elements.path()).unwrap().remove(0);
     element.oauth2.as_mut().unwrap().permanent_errors = errors.to_vec();
-    let app = App { catalogue: Arc::new(Catalogue::default().with([element])), ..machine.sound() };
-    create(&app).await.unwrap();
+    let broker = Broker { catalogue: Arc::new(Catalogue::default().with([element])), ..machine.sound() };
+    create(&broker).await.unwrap();
     machine.pass(61);
     machine.vendor.answers(status, "", body);
-    let found = || async { instance::find(&machine.registry, 1, 1).await.unwrap().unwrap() };
+    let found =
+        || async { instance::find(&machine.registry, UserId(1), InstanceId(1)).await.unwrap().unwrap() };
     let refused =
-        renewal::live(&app, found().await, Ask::Lasting(0), Stopwatch::start()).await.err().unwrap();
+        refresh::live(&broker, found().await, Ask::Lasting(0), Stopwatch::start()).await.err().unwrap();
     let instance = found().await;
     let means = match (instance.valid, instance.in_doubt, told.count("ClientRefused")) {
         (false, None, 0) => Means::Dead,

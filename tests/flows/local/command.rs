@@ -4,6 +4,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
+use broker::id::InstanceId;
+use broker::id::UserId;
 use serde_json::json;
 use tests::broker::{Broker, command};
 use tests::client::{ok, outcome};
@@ -178,7 +180,7 @@ async fn a_folder_of_somebody_else_is_one_clear_sentence() {
     let binary = folder.path().join("valetkey");
     // By another process: while this one had the copy open, no child that it forked meanwhile could run it.
     let copied =
-        std::process::Command::new("cp").arg(tests::profile_folder().join("local")).arg(&binary).status();
+        std::process::Command::new("cp").arg(tests::profile_folder().join("valetkey")).arg(&binary).status();
     assert!(copied.unwrap().success());
     open(&binary);
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
@@ -294,6 +296,11 @@ async fn a_sweep_that_is_under_way_is_finished_when_the_process_ends() {
     until(async || broker.stats().await["refreshes"] == 1).await;
     broker.terminate();
     assert!(broker.end().await.0.success());
-    let record = broker.registry().get(&valetkey::instance::key(1, id)).await.unwrap().unwrap();
+    let record = broker
+        .registry()
+        .get(&broker::record::instance::key(UserId(1), InstanceId(id)))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((&record["generation"], record.get("lease_owner")), (&json!(2), None));
 }

@@ -10,15 +10,15 @@ use tests::client::{API_KEY, API_SECRET, CALLBACK, parameter};
 use tests::conforming::{CODE, Conforming, TENANT};
 use tests::inside::Inside;
 use url::{Url, form_urlencoded};
-use valetkey::catalogue::Catalogue;
-use valetkey::element::{Element, OAuth2, Pkce, ResponseMode};
+use vendors::catalogue::Catalogue;
+use vendors::descriptor::{Element, OAuth2, Pkce, ResponseMode};
 
 /// The vendor that the contributors' page adds.
 fn example() -> Vec<Element> {
-    let page = include_str!("../../../shared/elements/README.md");
+    let page = include_str!("../../../shared/vendors/descriptors/README.md");
     let text = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    let read = valetkey::element::read(text).unwrap();
-    assert_eq!(valetkey::check::problems(&read), Vec::<String>::new());
+    let read = vendors::descriptor::read(text).unwrap();
+    assert_eq!(vendors::check::problems(&read), Vec::<String>::new());
     read
 }
 
@@ -226,7 +226,7 @@ async fn every_permanent_error_of_a_descriptor_is_recognised() {
             vendor.refuses(Some((entry.status.unwrap_or(400), refusal.clone())));
             let (status, answer) = inside.call("POST", "/instances", Some(&body(element))).await;
             let bad_client = answer["message"].as_str().unwrap().contains("oauth.api.secret");
-            let means = valetkey::element::Permanent::BadClient == entry.means;
+            let means = vendors::descriptor::Permanent::BadClient == entry.means;
             assert_eq!((status, bad_client), (400, means), "{}: {refusal} {answer}", element.identity.key);
         }
         vendor.refuses(None);

@@ -26,7 +26,7 @@ fn a_wrong_descriptor_fails_the_build_and_is_named_with_its_file_and_place() {
     let folder = tempfile::tempdir().unwrap();
     let elements = folder.path().join("elements");
     std::fs::create_dir(&elements).unwrap();
-    let sound = include_str!("../../../shared/elements/infusionsoft.toml");
+    let sound = include_str!("../../../shared/vendors/descriptors/infusionsoft.toml");
     let write = |name: &str, text: &str| std::fs::write(elements.join(name), text).unwrap();
     write("vendor.toml", sound);
     let said = build(folder.path());

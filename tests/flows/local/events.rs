@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use broker::grant::delete;
+use broker::grant::reauthenticate::Revision;
+use tests::Status as _;
 use tests::machine::{Machine, SECOND, ask, change, consent, create};
 use tests::stores::plan::{Fault, Plan};
 use tests::told::Told;
-use valetkey::removal;
-use valetkey::revision::Revision;
 
 const LIVES: &str = "lifetime = 3888000";
 
@@ -25,7 +26,7 @@ async fn a_life_is_told_event_by_event() {
     consent(&machine.sound(), &machine.instance().await).await.unwrap();
     let rename = Revision { name: Some("Another".into()), ..Revision::default() };
     change(&machine.sound(), &machine.instance().await, rename).await.unwrap();
-    removal::remove(&machine.sound(), &machine.instance().await).await.unwrap();
+    delete::remove(&machine.sound(), &machine.instance().await).await.unwrap();
     assert_eq!(
         told.metrics(),
         ["InstanceCreated", "GrantRefreshed", "InstanceReauthenticated", "InstanceDeleted"]
@@ -76,7 +77,7 @@ async fn a_vendor_that_does_not_revoke_is_told_of_and_the_instance_is_gone() {
     let made = create(&machine.sound()).await.unwrap();
     let (told, _guard) = Told::listen();
     machine.vendor.answers("500 Failed", "", "{}");
-    removal::remove(&machine.sound(), &made).await.unwrap();
+    delete::remove(&machine.sound(), &made).await.unwrap();
     assert_eq!(told.metrics(), ["InstanceDeleted", "VendorFailed", "GrantUnrevoked"]);
     assert!(machine.record().await.is_none());
 }
@@ -88,8 +89,8 @@ async fn a_grant_that_is_not_kept_at_once_is_told_of() {
     machine.vendor.answers("200 OK", "", SECOND);
     machine.pass(61);
     let (told, _guard) = Told::listen();
-    let app = machine.planned(&Plan::at("vault put", 1, Fault::Fails));
-    let asked = ask(&app, &machine.instance().await).await;
+    let broker = machine.planned(&Plan::at("vault put", 1, Fault::Fails));
+    let asked = ask(&broker, &machine.instance().await).await;
     assert_eq!(asked.err().unwrap().status(), 500);
     assert_eq!(told.metrics(), ["GrantUnkept"]);
 }
@@ -106,8 +107,8 @@ async fn an_old_refusal_does_not_overrule_a_correction_meanwhile() {
         // The vendor refuses; before that is written down, the configuration is corrected.
         machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
         let plan = Plan::nth(turn, Fault::StopBefore);
-        let (app, seen) = (machine.planned(&plan), machine.instance().await);
-        let mut asking = Box::pin(ask(&app, &seen));
+        let (broker, seen) = (machine.planned(&plan), machine.instance().await);
+        let mut asking = Box::pin(ask(&broker, &seen));
         plan.stops_in(&mut asking).await;
         assert_eq!(plan.made(), operations[..turn]);
         let other = Some("https://example.com/other".to_owned());

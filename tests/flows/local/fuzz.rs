@@ -4,6 +4,8 @@
 use std::sync::LazyLock;
 
 use aws::lambda::event;
+use broker::seal::keyring::fingerprint;
+use broker::store::records::{Change, Key, Registry};
 use lambda_http::http::header::AUTHORIZATION;
 use lambda_http::http::{HeaderMap, HeaderValue};
 use lambda_http::{Body, Request};
@@ -13,14 +15,12 @@ use serde_json::{Map, Value, json};
 use tests::client::CALLBACK;
 use tests::inside::{Inside, RETURN_URL};
 use tokio::runtime::Runtime;
-use valetkey::catalogue::Catalogue;
-use valetkey::clean::return_url;
-use valetkey::connect::with_parameters;
-use valetkey::credentials::Credentials;
-use valetkey::keys::fingerprint;
-use valetkey::oauth::answer::{self, Raw};
-use valetkey::oauth::endpoint;
-use valetkey::registry::{Change, Key, Registry};
+use vendors::catalogue::Catalogue;
+use vendors::client::response::{self, Raw};
+use vendors::tenant;
+use web::authorization;
+use web::clean::return_url;
+use web::visitor::append_query;
 
 /// The functions, and what runs them.
 static INSIDE: LazyLock<(Runtime, Inside)> =
@@ -85,7 +85,7 @@ proptest! {
         let mut headers = HeaderMap::new();
         if let Ok(value) = HeaderValue::from_bytes(&bytes) {
             headers.insert(AUTHORIZATION, value);
-            let _ = Credentials::read(&headers);
+            let _ = authorization::read(&headers);
         }
     }
 
@@ -97,7 +97,7 @@ proptest! {
         let line = if swapped { format!("{},{}", parts[1], parts[0]) } else { parts.join(",") };
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, line.parse().unwrap());
-        let read = Credentials::read(&headers).unwrap();
+        let read = authorization::read(&headers).unwrap();
         let (read_user, read_organization) = (read.user.unwrap(), read.organization.unwrap());
         prop_assert_eq!(read_user.expose_secret(), user);
         prop_assert_eq!(read_organization.expose_secret(), organization);
@@ -145,10 +145,10 @@ proptest! {
             let oauth2 = catalogue.find(key).unwrap().oauth2.as_ref().unwrap();
             for body in [body.to_string().into_bytes(), bytes.clone()] {
                 let raw = Raw { status, retry_after: None, body, confided: vec![] };
-                if let Ok(granted) = answer::tokens(&raw, oauth2, 1_000) {
+                if let Ok(granted) = response::tokens(&raw, oauth2) {
                     prop_assert!((200..300).contains(&status));
                     prop_assert!(!granted.tokens.access_token.expose_secret().is_empty());
-                    prop_assert!(granted.tokens.expires.is_none_or(|expires| expires >= 1_000));
+                    prop_assert!(granted.tokens.expires_in.is_none_or(|seconds| seconds >= 0));
                 }
             }
         }
@@ -156,7 +156,7 @@ proptest! {
 
     #[test]
     fn a_host_is_of_the_pattern_or_refused(given in prop_oneof![any::<String>(), "[a-zA-Z0-9.@:/#?\\\\ -]{0,40}", "[a-z0-9-]{1,12}\\.zendesk\\.com[./:@]?[a-z0-9]{0,5}"]) {
-        if let Some(host) = endpoint::host(&given, &["*.zendesk.com".to_owned()]) {
+        if let Some(host) = tenant::host(&given, &["*.zendesk.com".to_owned()]) {
             let label = host.strip_suffix(".zendesk.com").unwrap();
             prop_assert!(!label.is_empty() && label.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-'));
             let url = url::Url::parse(&format!("https://{host}/oauth")).unwrap();
@@ -200,7 +200,7 @@ proptest! {
                 let (status, answer) = answered(request);
                 prop_assert!((200..500).contains(&status), "{} {}", status, answer);
             }
-            Err(error) => prop_assert_eq!(error.status(), 400),
+            Err(error) => prop_assert_eq!(web::error::status(&error), 400),
         }
     }
 }
@@ -333,7 +333,7 @@ proptest! {
             prop_assert_eq!(status, if url == RETURN_URL { 200 } else { 400 }, "{}", answer);
             // Whatever may be allowed, what is added to it leads to the same place.
             if let Ok(allowed) = return_url("it", url) {
-                let sent = with_parameters(allowed, &[("state", &state), ("instanceId", "1")]);
+                let sent = append_query(allowed, &[("state", &state), ("instanceId", "1")]);
                 let (before, after) = (url::Url::parse(allowed).unwrap(), url::Url::parse(&sent).unwrap());
                 prop_assert!(sent.starts_with(allowed));
                 prop_assert_eq!((before.origin(), before.path()), (after.origin(), after.path()));

@@ -4,7 +4,7 @@
 use serde_json::json;
 use tests::client::{API_KEY, API_SECRET, CALLBACK};
 use tests::inside::Inside;
-use valetkey::catalogue::Catalogue;
+use vendors::catalogue::Catalogue;
 
 /// What is no host of any pattern, in every notation that has fooled somebody.
 const ATTACKS: [&str; 23] = [

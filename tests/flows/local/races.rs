@@ -1,14 +1,15 @@
 //! Whatever is done at once, or while a refresh is under way, loses no grant and leaves none behind.
 
+use broker::Broker;
+use broker::Error;
+use broker::grant::delete;
+use broker::grant::sweep::sweep;
+use broker::record::instance::Instance;
 use secrecy::ExposeSecret;
+use tests::Status as _;
 use tests::family::{Family, Habit};
 use tests::machine::{Machine, ask, consent, create, rekey};
 use tests::stores::plan::{Fault, Plan};
-use valetkey::app::App;
-use valetkey::error::Error;
-use valetkey::instance::Instance;
-use valetkey::removal;
-use valetkey::sweep::sweep;
 
 /// Until the vendor's access tokens have expired, in seconds.
 const EXPIRED: i64 = 61;
@@ -24,13 +25,13 @@ enum Act {
 }
 
 /// Somebody does that, with the instance as they saw it.
-async fn act(app: &App, act: Act, seen: &Instance) -> Result<(), Error> {
+async fn act(broker: &Broker, act: Act, seen: &Instance) -> Result<(), Error> {
     match act {
-        Act::Ask => ask(app, seen).await.map(drop),
-        Act::Delete => removal::remove(app, seen).await,
-        Act::Rekey => rekey(app, seen).await.map(drop),
-        Act::Consent => consent(app, seen).await.map(drop),
-        Act::Sweep => Ok(sweep(app, &refresh::LIMITS, &|| true).await.map(drop)?),
+        Act::Ask => ask(broker, seen).await.map(drop),
+        Act::Delete => delete::remove(broker, seen).await,
+        Act::Rekey => rekey(broker, seen).await.map(drop),
+        Act::Consent => consent(broker, seen).await.map(drop),
+        Act::Sweep => Ok(sweep(broker, &sweep::LIMITS, &|| true).await.map(drop)?),
     }
 }
 
@@ -57,8 +58,8 @@ async fn whatever_is_done_while_a_refresh_is_under_way_loses_no_grant_and_leaves
                 for fault in [Fault::StopBefore, Fault::StopAfter] {
                     let (machine, family) = expired(habit).await;
                     let plan = Plan::nth(turn, fault);
-                    let (app, seen) = (machine.planned(&plan), machine.instance().await);
-                    let mut refreshing = Box::pin(act(&app, Act::Ask, &seen));
+                    let (broker, seen) = (machine.planned(&plan), machine.instance().await);
+                    let mut refreshing = Box::pin(act(&broker, Act::Ask, &seen));
                     plan.stops_in(&mut refreshing).await;
                     let disturbed = act(&machine.sound(), meanwhile, &machine.instance().await).await;
                     plan.wake();
@@ -88,13 +89,13 @@ async fn callers_sweeps_and_a_new_consent_at_once_make_one_chain() {
     for round in 0..10 {
         let instance = machine.instance().await;
         let apps: Vec<_> = (0..20).map(|_| machine.sound()).collect();
-        let racers = apps.iter().zip(0..).map(|(app, number)| {
+        let racers = apps.iter().zip(0..).map(|(broker, number)| {
             let what = match number {
                 0 => Act::Consent,
                 1 | 2 => Act::Sweep,
                 _ => Act::Ask,
             };
-            act(app, what, &instance)
+            act(broker, what, &instance)
         });
         let outcomes = futures_util::future::join_all(racers).await;
         for outcome in outcomes {

@@ -1,13 +1,14 @@
 //! What counts as a fault of this deployment, and so stops the deployment of a version. Nothing that a caller or a
 //! vendor can cause may count.
 
+use broker::Error;
+use broker::hosted_connect::Branding;
+use broker::store::StoreError;
 use tests::machine::{Machine, create};
 use tests::stores::plan::{Fault, Plan};
 use tests::told::Told;
-use valetkey::error::{Error, StoreError};
-use valetkey::http;
-use valetkey::oauth::VendorError;
-use valetkey::page::Look;
+use vendors::error::VendorError;
+use web::{answer, page};
 
 fn faults() -> Vec<Error> {
     let damaged = || StoreError::Damaged("an item cannot be read".into());
@@ -27,9 +28,10 @@ fn troubles() -> Vec<Error> {
 }
 
 /// Answers with an error, as the API does and as a page does.
-fn answer(error: Error) {
-    Look::default().refuse(&error, "number");
-    assert!(http::refuse(error).status().is_server_error());
+fn answered(error: Error) {
+    let error = error.into();
+    page::refuse(&Branding::default(), &error, "number");
+    assert!(answer::refuse(error).status().is_server_error());
 }
 
 #[test]
@@ -37,7 +39,7 @@ fn a_fault_of_ours_counts_as_a_server_error() {
     for error in faults() {
         let (told, _guard) = Told::listen();
         let context = format!("{error:?}");
-        answer(error);
+        answered(error);
         assert_eq!(
             (told.count("ServerError"), told.values("fault")),
             (2, vec!["true".into(); 2]),
@@ -51,7 +53,7 @@ fn what_a_vendor_or_a_caller_can_cause_counts_as_none() {
     for error in troubles() {
         let (told, _guard) = Told::listen();
         let context = format!("{error:?}");
-        answer(error);
+        answered(error);
         assert_eq!(told.count("ServerError"), 0, "{context}");
         assert!(!told.values("fault").contains(&"true".into()), "{context}");
     }
@@ -60,7 +62,7 @@ fn what_a_vendor_or_a_caller_can_cause_counts_as_none() {
 #[tokio::test]
 async fn a_grant_that_cannot_be_stored_is_a_fault() {
     let (told, _guard) = Told::listen();
-    let (machine, plan) = (Machine::new().await, Plan::new(3, Some(Fault::Fails)));
+    let (machine, plan) = (Machine::new().await, Plan::at("vault create", 1, Fault::Fails));
     create(&machine.planned(&plan)).await.unwrap_err();
     assert_eq!((told.metrics(), told.values("fault")), (vec!["GrantUnkept".into()], vec!["true".into()]));
 }
@@ -68,8 +70,8 @@ async fn a_grant_that_cannot_be_stored_is_a_fault() {
 #[tokio::test]
 async fn a_grant_that_is_lost_is_a_fault_unless_the_vendor_did_not_answer() {
     let (told, _guard) = Told::listen();
-    let (machine, plan) = (Machine::new().await, Plan::new(3, Some(Fault::DeathBefore)));
-    plan.dies_in(create(&machine.planned(&plan))).await;
+    let (machine, plan) = (Machine::new().await, Plan::at("vault create", 1, Fault::StopBefore));
+    plan.stops_in(create(&machine.planned(&plan))).await;
     machine.pass(3_700);
     machine.sweep().await;
     assert_eq!((told.count("GrantLost"), told.values("fault")), (1, vec!["true".into()]));

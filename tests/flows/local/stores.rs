@@ -3,10 +3,10 @@
 use std::future::ready;
 use std::path::Path;
 
-use local::store::{Database, SqliteRegistry, SqliteVault};
+use broker::seal::envelope::Seal;
+use broker::seal::keyring::Key;
 use tempfile::TempDir;
-use valetkey::keys::Key;
-use valetkey::seal::Seal;
+use valetkey::store::{Database, SqliteRegistry, SqliteVault};
 
 fn database(folder: &Path) -> Database {
     Database::open(&folder.join("valetkey.db")).unwrap()

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use broker::store::records::{AGENDA, DUE};
 use tests::template::{self, functions};
-use valetkey::http::Route;
-use valetkey::registry::{AGENDA, DUE};
+use web::router::Route;
 
 fn paths<S>(routes: &[Route<S>]) -> BTreeSet<String> {
     routes.iter().map(Route::whole_path).collect()
@@ -71,7 +71,7 @@ fn metrics<'a>(text: &'a str, before: &str) -> BTreeSet<&'a str> {
 
 /// The source of the crate whose events carry the metrics.
 fn code() -> String {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/src")];
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared")];
     let mut code = String::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -109,10 +109,10 @@ fn every_metric_that_is_alarmed_or_shown_is_written() {
 fn a_pass_of_the_sweep_ends_before_its_function_and_before_the_next() {
     let template: serde_norway::Value =
         serde_norway::from_str(include_str!("../../../infra/template.yaml")).unwrap();
-    let function = &template["Resources"]["RefreshFunction"]["Properties"];
+    let function = &template["Resources"]["SweepFunction"]["Properties"];
     let timeout = function["Timeout"].as_u64().unwrap();
     // A request, the longest wait for the pace, and the first calls.
-    assert!(refresh::LASTS.as_secs() + 28 + 5 < timeout && timeout < 300, "{timeout}");
+    assert!(sweep::LASTS.as_secs() + 28 + 5 < timeout && timeout < 300, "{timeout}");
     let schedule = &function["Events"]["Schedule"]["Properties"]["ScheduleExpression"];
     assert_eq!(schedule.as_str(), Some("rate(5 minutes)"));
 }

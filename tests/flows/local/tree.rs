@@ -34,17 +34,7 @@ fn the_tree_holds_one_tls_stack() {
 
 #[test]
 fn a_local_run_compiles_no_aws_sdk() {
-    let local = tree(&["--package", "local"]);
+    let local = tree(&["--package", "valetkey"]);
     let sdk = local.iter().find(|name| name.starts_with("aws-sdk") || name.starts_with("aws-config"));
     assert_eq!(sdk, None);
-}
-
-#[test]
-fn functions_that_send_nothing_carry_no_http_client_and_no_tls() {
-    for function in ["oauth-url", "elements"] {
-        let tree = tree(&["--package", function]);
-        for weight in ["reqwest", "rustls", "ring", "rusqlite", "aws-config", "aws-smithy-runtime"] {
-            assert!(!holds(&tree, weight), "{function} carries {weight}");
-        }
-    }
 }

@@ -7,9 +7,10 @@ pub mod refresh;
 pub mod registration;
 pub mod revision;
 
-use valetkey::app::App;
-use valetkey::error::Error;
+use broker::Broker;
+use broker::Error;
 
+use crate::Status as _;
 use crate::faults::world::World;
 
 /// What a process does, and who comes next.
@@ -25,11 +26,11 @@ pub trait Life: Sized {
     async fn set_up(world: &World) -> Self;
 
     /// A process does it.
-    async fn act(&self, app: &App) -> Answer;
+    async fn act(&self, broker: &Broker) -> Answer;
 
     /// Somebody comes next; most ask for the same again.
-    async fn next(&self, _world: &World, app: &App) -> Answer {
-        self.act(app).await
+    async fn next(&self, _world: &World, broker: &Broker) -> Answer {
+        self.act(broker).await
     }
 
     /// Says in words what it has left besides instances.

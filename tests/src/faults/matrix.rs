@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use valetkey::clock::Timestamp;
+use broker::clock::Timestamp;
 
 use super::lives::{Answer, Life};
 use super::world::World;

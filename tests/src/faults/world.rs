@@ -3,16 +3,18 @@
 
 use std::collections::BTreeSet;
 
+use broker::Broker;
+use broker::Error;
+use broker::clock::Timestamp;
+use broker::grant::sweep::sweep;
+use broker::id::UserId;
+use broker::record::app::{self, App};
+use broker::record::instance::{self, Instance, State};
 use secrecy::ExposeSecret;
 use tracing::subscriber::DefaultGuard;
-use valetkey::app::App;
-use valetkey::client::{self, Registered};
-use valetkey::clock::Timestamp;
-use valetkey::error::Error;
-use valetkey::instance::{self, Instance, State};
-use valetkey::sweep::sweep;
 
 use super::lives::Life;
+use crate::Status as _;
 use crate::family::{Family, Habit, Known, numbers};
 use crate::machine::{Machine, ask, rekey};
 use crate::stores::versions::Version;
@@ -65,12 +67,12 @@ impl World {
     }
 
     /// Lists the apps of the first user.
-    pub async fn apps(&self) -> Vec<Registered> {
-        client::list(&self.machine.registry, 1, None, None, 10).await.unwrap().0
+    pub async fn apps(&self) -> Vec<App> {
+        app::list(&self.machine.registry, UserId(1), None, None, 10).await.unwrap().0
     }
 
     async fn instances(&self) -> Vec<Instance> {
-        instance::some(&self.machine.registry, 1).await.unwrap()
+        instance::some(&self.machine.registry, UserId(1)).await.unwrap()
     }
 
     /// Gives the versions that are in the vault.
@@ -145,7 +147,7 @@ impl World {
 
     /// Lets the sweep come once, with a clock that differs by so many seconds.
     pub async fn sweep_once(&self, skew: i64) {
-        sweep(&self.machine.skewed(skew), &refresh::LIMITS, &|| true).await.unwrap();
+        sweep(&self.machine.skewed(skew), &sweep::LIMITS, &|| true).await.unwrap();
     }
 
     /// Checks that whoever asks now for a token of a live instance gets one.
@@ -191,13 +193,14 @@ impl World {
 
     /// Gives the number of the vendor's grant that an instance has, which can be changed as any other.
     async fn grant_of(&self, instance: &Instance) -> usize {
-        let (app, find) = (self.machine.sound(), instance::find(&self.machine.registry, 1, instance.id));
+        let (broker, find) =
+            (self.machine.sound(), instance::find(&self.machine.registry, UserId(1), instance.id));
         let mut found = find.await.unwrap().unwrap();
         if found.app.is_none() {
-            found = rekey(&app, &found).await.unwrap();
-            assert_eq!(app.grant(&found).await.unwrap().unwrap().secret("oauth.api.key"), Some("another"));
+            found = rekey(&broker, &found).await.unwrap();
+            assert_eq!(broker.grant(&found).await.unwrap().unwrap().secret("oauth.api.key"), Some("another"));
         }
-        let tokens = app.grant(&found).await.unwrap().unwrap().tokens;
+        let tokens = broker.grant(&found).await.unwrap().unwrap().tokens;
         let token = tokens.access_token.expose_secret();
         assert!(self.family.takes(token), "the vendor takes {token}");
         numbers(token).unwrap().0
@@ -205,7 +208,7 @@ impl World {
 
     /// Checks that a record names every secret in the vault.
     async fn leaves_no_secret(&self) {
-        let apps = self.apps().await.into_iter().map(|app| app.id);
+        let apps = self.apps().await.into_iter().map(|app| app.id.0);
         let instances = self.instances().await.into_iter().map(|instance| instance.secret);
         let named: BTreeSet<_> = apps.chain(instances).collect();
         for version in self.machine.versions.all() {
@@ -260,8 +263,8 @@ pub fn telling(metrics: &[String]) -> Option<String> {
 }
 
 /// Asks for an access token, and says which it is.
-pub async fn token(app: &App, instance: &Instance) -> Result<&'static str, Error> {
-    let live = ask(app, instance).await?;
+pub async fn token(broker: &Broker, instance: &Instance) -> Result<&'static str, Error> {
+    let live = ask(broker, instance).await?;
     let token = live.grant.tokens.access_token;
     Ok(match numbers(token.expose_secret()) {
         Some((0, 1)) => "the old token",

@@ -12,12 +12,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use broker::random;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use valetkey::random;
 
 /// The time that a function has, in milliseconds.
 const TIMEOUT: u128 = 28_000;
@@ -164,7 +164,7 @@ async fn next(State(api): State<Api>) -> Response {
         event
     };
     let Some(event) = event else { return StatusCode::GONE.into_response() };
-    let deadline = u128::try_from(valetkey::clock::Clock::System.now()).unwrap() * 1_000 + TIMEOUT;
+    let deadline = u128::try_from(broker::clock::Clock::System.now()).unwrap() * 1_000 + TIMEOUT;
     let headers = [
         ("lambda-runtime-aws-request-id", random::id()),
         ("lambda-runtime-deadline-ms", deadline.to_string()),

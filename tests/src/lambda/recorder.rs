@@ -9,11 +9,11 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use broker::clock::Stopwatch;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use valetkey::clock::Stopwatch;
-use valetkey::http::LONGEST_BODY;
+use web::router::LONGEST_BODY;
 
 use crate::client;
 

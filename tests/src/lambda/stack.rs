@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws::{DynamoRegistry, config};
+use broker::random;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use valetkey::random;
 
 use super::environment::Usage;
 use super::recorder::{self, Calls};
@@ -163,7 +163,7 @@ impl Stack {
     /// Invokes the sweep as the schedule does; tells whether it succeeded.
     pub async fn sweep(&self) -> bool {
         let event = json!({"version": "0", "detail-type": "Scheduled Event", "source": "aws.scheduler"});
-        matches!(self.functions["refresh"].invoke(event).await, Invoked::Answered(_))
+        matches!(self.functions["sweep"].invoke(event).await, Invoked::Answered(_))
     }
 
     /// Kills every environment of every function; until [`Stack::restart`] nothing is started again.
@@ -195,7 +195,7 @@ fn overlay(folder: &Path, base: &str, token: &str, further: Option<&str>) {
     let revoke = format!(
         "[oauth2.revoke]\nendpoint = {{ url = \"{base}/sandbox/revoke\", client_authentication = \"client_secret_basic\" }}\n\n[api]\n"
     );
-    let pointed = include_str!("../../../shared/elements/infusionsoft.toml")
+    let pointed = include_str!("../../../shared/vendors/descriptors/infusionsoft.toml")
         .replace("\"https://signin.infusionsoft.com/app/", &format!("\"{base}/sandbox/app/"))
         .replace("\"https://api.infusionsoft.com/token", &format!("\"{token}/sandbox/token"))
         .replace("\"https://api.infusionsoft.com/", &format!("\"{base}/sandbox/"))

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use broker::store::StoreError;
 use tokio::sync::{Notify, watch};
-use valetkey::error::StoreError;
 
 use super::{Hook, Operation, Reply};
 

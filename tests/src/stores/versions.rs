@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use broker::record::grant::Grant;
+use broker::store::StoreError;
 use secrecy::{ExposeSecret, SecretString};
-use valetkey::error::StoreError;
-use valetkey::grant::Grant;
 
 use super::{Hook, Operation, Reply};
 

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-use valetkey::random;
-use valetkey::registry::{
+use broker::random;
+use broker::store::records::{
     self, AGENDA, Change, Condition, DUE, Due, EXPIRES, Item, Key, Registry, TAKEN_BY, Written,
 };
+use serde_json::{Value, json};
 
 /// Runs one test a promise, each on a registry of its own that `$make` makes; what it returns is kept
 /// until the test ends. Every promise must also hold when the reply to every write is lost.
@@ -154,7 +154,7 @@ pub async fn an_item_is_taken_once_and_in_time(registry: Arc<dyn Registry>) {
     const EXPIRY: i64 = 4_000_000_100;
     async fn take(registry: &dyn Registry, key: &Key, taker: &str, now: i64) -> Option<Item> {
         let in_time = Change::default().and(Condition::After(EXPIRES, now));
-        match registry::take(registry, key, taker, in_time).await.unwrap() {
+        match records::take(registry, key, taker, in_time).await.unwrap() {
             Written::Done(item) => Some(item),
             Written::Refused(_) => None,
         }

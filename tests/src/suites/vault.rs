@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use broker::random;
+use broker::store::secrets::{PutError, Vault};
 use secrecy::{ExposeSecret, SecretString};
-use valetkey::random;
-use valetkey::vault::{PutError, Vault};
 
 /// Runs one test a promise, each on a vault of its own that `$make` makes; what it returns is kept
 /// until the test ends.

@@ -10,6 +10,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use broker::Error;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::header::{COOKIE, HOST, SET_COOKIE};
 use lambda_http::http::uri::{Authority, Parts, PathAndQuery, Scheme};
@@ -17,8 +18,7 @@ use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use lambda_http::lambda_runtime::LambdaInvocation;
 use lambda_http::{Body, Request, Response};
 use serde::de::{self, Deserialize, Deserializer};
-use valetkey::error::Error;
-use valetkey::http::target;
+use web::target;
 
 /// An event; `None` when it is none of an HTTP API's.
 pub struct Event(Option<Fields>);

@@ -5,6 +5,7 @@
 use std::fmt::Debug;
 use std::io::Write;
 
+use broker::clock;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -12,7 +13,6 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
-use valetkey::clock;
 
 /// What the name of a metric's field begins with, and its unit.
 const UNITS: [(&str, &str); 3] =

@@ -1,8 +1,8 @@
 //! JSON values as DynamoDB's attribute values, and back.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use broker::store::StoreError;
 use serde_json::Value;
-use valetkey::error::StoreError;
 
 /// Writes a JSON value.
 pub(super) fn write(value: &Value) -> AttributeValue {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use valetkey::registry::{Change, Condition};
+use broker::store::records::{Change, Condition};
 
 use super::attribute;
 

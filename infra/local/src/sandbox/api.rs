@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use broker::store::StoreError;
 use serde_json::json;
-use valetkey::error::StoreError;
 
 use super::{Sandbox, TENANT};
 

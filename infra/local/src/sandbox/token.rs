@@ -78,10 +78,7 @@ async fn refresh(sandbox: &Sandbox, headers: &HeaderMap, mut parameters: Paramet
     answer(sandbox, sandbox.ledger.refresh(token, client, &sandbox.habits, sandbox.clock.now()).await)
 }
 
-fn answer(
-    sandbox: &Sandbox,
-    outcome: Result<Result<Pair, Refusal>, valetkey::error::StoreError>,
-) -> Response {
+fn answer(sandbox: &Sandbox, outcome: Result<Result<Pair, Refusal>, broker::store::StoreError>) -> Response {
     match outcome {
         Err(error) => api::failed(&error),
         Ok(Err(Refusal::Code)) => refuse(400, "invalid_grant", "Authorization code is invalid"),

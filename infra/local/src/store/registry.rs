@@ -1,11 +1,11 @@
 //! The registry in SQLite: one row an item, its attributes as JSON.
 
 use async_trait::async_trait;
+use broker::clock::Timestamp;
+use broker::store::StoreError;
+use broker::store::records::{Change, Condition, Due, Item, Key, Page, Registry, Written, holds};
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::Value;
-use valetkey::clock::Timestamp;
-use valetkey::error::StoreError;
-use valetkey::registry::{Change, Condition, Due, Item, Key, Page, Registry, Written, holds};
 
 use super::{Database, WorkError};
 

@@ -1,11 +1,11 @@
 //! The vault in SQLite: one row a version, sealed.
 
 use async_trait::async_trait;
+use broker::seal::envelope::Seal;
+use broker::store::StoreError;
+use broker::store::secrets::{PutError, Vault};
 use rusqlite::{OptionalExtension, Transaction, params};
 use secrecy::{ExposeSecret, SecretString};
-use valetkey::error::StoreError;
-use valetkey::seal::Seal;
-use valetkey::vault::{PutError, Vault};
 
 use super::{Database, WorkError};
 

@@ -2,16 +2,19 @@
 
 use std::marker::PhantomData;
 
+use broker::Broker;
+use broker::connect::open::LinkOpener;
+use broker::id::InstanceId;
+use broker::id::UserId;
+use broker::random;
+use broker::record::link::{self, Link};
+use broker::record::session;
+use broker::record::settings::{Given, MASK, REDIRECT_URI};
+use broker::record::user::{self, User};
+use broker::seal::keyring;
 use lambda_http::{Body, Request};
 use url::Url;
-use valetkey::app::App;
-use valetkey::configuration::{Given, MASK, REDIRECT_URI};
-use valetkey::http::Router;
-use valetkey::keys;
-use valetkey::link::{self, Link};
-use valetkey::random;
-use valetkey::session;
-use valetkey::user::{self, User};
+use web::Router;
 
 use super::registration::register;
 use super::revision::rekeyed;
@@ -54,10 +57,10 @@ pub struct Visit {
 
 /// Makes the first user, and gives a link of theirs that works once and is for the vendor's client itself.
 pub async fn link(machine: &Machine) -> Link {
-    let user = User { id: 1, ..User::default() };
+    let user = User { id: UserId(1), ..User::default() };
     user::add(&machine.registry, &user, &"planted-user".to_owned().into()).await.unwrap();
-    let (app, id, now) = (machine.sound(), link::id(1, machine.clock.now()), machine.clock.now());
-    let connect = app.connect().unwrap();
+    let (broker, id, now) = (machine.sound(), link::id(UserId(1), machine.clock.now()), machine.clock.now());
+    let connect = broker.connect().unwrap();
     let secrets = [("oauth.api.key", API_KEY), ("oauth.api.secret", API_SECRET)];
     let mut configuration: Given = secrets.map(|(key, _)| (key.to_owned(), Some(MASK.to_owned()))).into();
     configuration.insert(REDIRECT_URI.into(), Some(format!("{ADDRESS}/oauth/callback/faulty")));
@@ -66,7 +69,7 @@ pub async fn link(machine: &Machine) -> Link {
         client: Link::seal_client(&connect.seal, &id, API_KEY),
         sealed: Link::seal_secrets(connect.secrets().unwrap(), &id, &secrets).unwrap(),
         id,
-        user: 1,
+        user: UserId(1),
         element: "faulty".into(),
         configuration,
         created: now,
@@ -84,11 +87,11 @@ pub async fn link_of_app(machine: &Machine) -> Link {
 
 /// Opens a link; gives the page's status when it leads nowhere.
 pub async fn open(machine: &Machine, link: &Link) -> Result<Visit, u16> {
-    let App { catalogue, clock, registry, connect, .. } = machine.sound();
-    let app = connect::App { catalogue, clock, registry, connect: connect.unwrap() };
+    let Broker { catalogue, clock, registry, connect, .. } = machine.sound();
+    let broker = LinkOpener { catalogue, clock, registry, connect: connect.unwrap() };
     let mut request = Request::new(Body::Empty);
     *request.uri_mut() = format!("/connect/{}", link.id).parse().unwrap();
-    let answer = Router::new(connect::ROUTES).answer(&app, request).await;
+    let answer = Router::new(connect::ROUTES).answer(&broker, request).await;
     let Some(location) = answer.headers().get("location") else { return Err(answer.status().as_u16()) };
     let state = parameter(&Url::parse(location.to_str().unwrap()).unwrap(), "state").unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
@@ -102,11 +105,11 @@ pub async fn visit(machine: &Machine, link: Link) -> Visit {
 }
 
 /// Comes back from the vendor with a code; gives the page's status.
-pub async fn come_back(app: &App, visit: &Visit) -> u16 {
+pub async fn come_back(broker: &Broker, visit: &Visit) -> u16 {
     let uri = format!("/oauth/callback/faulty?code={}&state={}", visit.code, visit.state);
     let request = lambda_http::http::Request::builder().uri(uri).header("cookie", &visit.cookie);
     let request = request.body(Body::Empty).unwrap();
-    Router::new(oauth_callback::ROUTES).answer(app, request).await.status().as_u16()
+    Router::new(oauth_callback::ROUTES).answer(broker, request).await.status().as_u16()
 }
 
 /// The visitor opens the link once more, and comes back once more.
@@ -127,20 +130,20 @@ impl<K: Kind> Life for Callback<K> {
         Self(visit(&world.machine, link).await, PhantomData)
     }
 
-    async fn act(&self, app: &App) -> Answer {
-        Answer::new(format!("`{}`", come_back(app, &self.0).await))
+    async fn act(&self, broker: &Broker) -> Answer {
+        Answer::new(format!("`{}`", come_back(broker, &self.0).await))
     }
 
-    async fn next(&self, world: &World, app: &App) -> Answer {
+    async fn next(&self, world: &World, broker: &Broker) -> Answer {
         match self.0.link.instance {
-            Some(_) => rekeyed(world, app).await,
+            Some(_) => rekeyed(world, broker).await,
             None => opens_again(&world.machine, &self.0).await,
         }
     }
 
     async fn left(&self, world: &World) -> Vec<String> {
         let registry = &world.machine.registry;
-        let session = session::find(registry, &keys::fingerprint(&self.0.state)).await.unwrap().unwrap();
+        let session = session::find(registry, &keyring::fingerprint(&self.0.state)).await.unwrap().unwrap();
         let link = link::find(registry, &self.0.link.id).await.unwrap().unwrap();
         let session = match (session.taken_at, session.result) {
             (None, _) => "a session",
@@ -175,7 +178,7 @@ impl Kind for Again {
     async fn link(machine: &Machine) -> Link {
         create(&machine.sound()).await.unwrap();
         machine.pass(1);
-        let mut link = Link { instance: Some(1), sealed: None, ..link(machine).await };
+        let mut link = Link { instance: Some(InstanceId(1)), sealed: None, ..link(machine).await };
         link.configuration.retain(|key, _| key == REDIRECT_URI);
         link
     }

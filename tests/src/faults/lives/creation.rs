@@ -1,8 +1,8 @@
 //! Instances that are made by whoever can ask again: of a code, or of the tokens of an existing grant.
 
-use valetkey::app::App;
-use valetkey::random;
-use valetkey::redeem::Proof;
+use broker::Broker;
+use broker::grant::obtain::Proof;
+use broker::random;
 
 use super::{Answer, Life};
 use crate::faults::world::World;
@@ -17,8 +17,8 @@ pub struct Import(String);
 /// An instance is made of an access token that was brought along.
 pub struct ImportOfAccessToken(String);
 
-async fn made(app: &App, proof: Proof) -> Answer {
-    create_of(app, proof).await.map(|_| "an instance").into()
+async fn made(broker: &Broker, proof: Proof) -> Answer {
+    create_of(broker, proof).await.map(|_| "an instance").into()
 }
 
 impl Life for Creation {
@@ -28,8 +28,8 @@ impl Life for Creation {
         Self(random::id())
     }
 
-    async fn act(&self, app: &App) -> Answer {
-        made(app, Proof::Code(self.0.clone().into(), None)).await
+    async fn act(&self, broker: &Broker) -> Answer {
+        made(broker, Proof::Code(self.0.clone().into(), None)).await
     }
 }
 
@@ -40,14 +40,14 @@ impl Life for Import {
         Self(world.family.grants_elsewhere().1)
     }
 
-    async fn act(&self, app: &App) -> Answer {
-        made(app, Proof::RefreshToken(self.0.clone().into())).await
+    async fn act(&self, broker: &Broker) -> Answer {
+        made(broker, Proof::RefreshToken(self.0.clone().into())).await
     }
 
     /// Nobody brings a spent token.
-    async fn next(&self, world: &World, app: &App) -> Answer {
+    async fn next(&self, world: &World, broker: &Broker) -> Answer {
         if world.family.grants()[0].is_elsewhere {
-            return self.act(app).await;
+            return self.act(broker).await;
         }
         Answer::new("has no token any more, and needs a new consent")
     }
@@ -60,7 +60,7 @@ impl Life for ImportOfAccessToken {
         Self(world.family.grants_elsewhere().0)
     }
 
-    async fn act(&self, app: &App) -> Answer {
-        made(app, Proof::AccessToken(self.0.clone().into())).await
+    async fn act(&self, broker: &Broker) -> Answer {
+        made(broker, Proof::AccessToken(self.0.clone().into())).await
     }
 }

@@ -1,8 +1,8 @@
 //! An instance is deleted.
 
-use valetkey::app::App;
-use valetkey::instance::Instance;
-use valetkey::removal;
+use broker::Broker;
+use broker::grant::delete;
+use broker::record::instance::Instance;
 
 use super::{Answer, Life};
 use crate::faults::world::World;
@@ -18,7 +18,7 @@ impl Life for Deletion {
         Self(create(&world.machine.sound()).await.unwrap())
     }
 
-    async fn act(&self, app: &App) -> Answer {
-        removal::remove(app, &self.0).await.map(|()| "`200`").into()
+    async fn act(&self, broker: &Broker) -> Answer {
+        delete::remove(broker, &self.0).await.map(|()| "`200`").into()
     }
 }

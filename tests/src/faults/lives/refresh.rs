@@ -1,8 +1,8 @@
 //! A token is due, and is refreshed for whoever asks for it, or by the sweep.
 
-use valetkey::app::App;
-use valetkey::instance::Instance;
-use valetkey::sweep::sweep;
+use broker::Broker;
+use broker::grant::sweep::sweep;
+use broker::record::instance::Instance;
 
 use super::{Answer, Life};
 use crate::faults::world::{World, token};
@@ -32,12 +32,12 @@ impl Life for RefreshOnDemand {
         Self(due(world).await)
     }
 
-    async fn act(&self, app: &App) -> Answer {
-        token(app, &self.0).await.into()
+    async fn act(&self, broker: &Broker) -> Answer {
+        token(broker, &self.0).await.into()
     }
 
-    async fn next(&self, world: &World, app: &App) -> Answer {
-        token(app, &world.machine.instance().await).await.into()
+    async fn next(&self, world: &World, broker: &Broker) -> Answer {
+        token(broker, &world.machine.instance().await).await.into()
     }
 }
 
@@ -50,13 +50,13 @@ impl Life for RefreshBySweep {
         Self
     }
 
-    async fn act(&self, app: &App) -> Answer {
-        let report = sweep(app, &refresh::LIMITS, &|| true).await;
+    async fn act(&self, broker: &Broker) -> Answer {
+        let report = sweep(broker, &sweep::LIMITS, &|| true).await;
         let words = report.map(|report| format!("{} refreshed, {} failed", report.refreshed, report.failed));
-        words.map_err(valetkey::error::Error::from).into()
+        words.map_err(broker::error::Error::from).into()
     }
 
-    async fn next(&self, world: &World, app: &App) -> Answer {
-        token(app, &world.machine.instance().await).await.into()
+    async fn next(&self, world: &World, broker: &Broker) -> Answer {
+        token(broker, &world.machine.instance().await).await.into()
     }
 }

@@ -1,7 +1,7 @@
 //! An instance is changed under its lease.
 
-use valetkey::app::App;
-use valetkey::instance::Instance;
+use broker::Broker;
+use broker::record::instance::Instance;
 
 use super::refresh::due;
 use super::{Answer, Life};
@@ -15,10 +15,10 @@ pub struct Consent(Instance);
 pub struct Rekey(Instance);
 
 /// Somebody changes a secret, whatever was done before.
-pub(super) async fn rekeyed(world: &World, app: &App) -> Answer {
-    match rekey(app, &world.machine.instance().await).await {
+pub(super) async fn rekeyed(world: &World, broker: &Broker) -> Answer {
+    match rekey(broker, &world.machine.instance().await).await {
         Ok(changed) => {
-            token(app, &changed).await.map(|token| format!("{token} beside the new secret")).into()
+            token(broker, &changed).await.map(|token| format!("{token} beside the new secret")).into()
         }
         Err(error) => error.into(),
     }
@@ -32,12 +32,12 @@ impl Life for Consent {
         Self(due(world).await)
     }
 
-    async fn act(&self, app: &App) -> Answer {
-        consent(app, &self.0).await.map(|_| "`200`").into()
+    async fn act(&self, broker: &Broker) -> Answer {
+        consent(broker, &self.0).await.map(|_| "`200`").into()
     }
 
-    async fn next(&self, world: &World, app: &App) -> Answer {
-        rekeyed(world, app).await
+    async fn next(&self, world: &World, broker: &Broker) -> Answer {
+        rekeyed(world, broker).await
     }
 }
 
@@ -49,11 +49,11 @@ impl Life for Rekey {
         Self(due(world).await)
     }
 
-    async fn act(&self, app: &App) -> Answer {
-        rekey(app, &self.0).await.map(|_| "`200`").into()
+    async fn act(&self, broker: &Broker) -> Answer {
+        rekey(broker, &self.0).await.map(|_| "`200`").into()
     }
 
-    async fn next(&self, world: &World, app: &App) -> Answer {
-        token(app, &world.machine.instance().await).await.into()
+    async fn next(&self, world: &World, broker: &Broker) -> Answer {
+        token(broker, &world.machine.instance().await).await.into()
     }
 }

@@ -1,9 +1,0 @@
-//! The Lambda binary of the sweep.
-
-use aws::StartError;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), StartError> {
-    aws::lambda::log();
-    aws::lambda::serve_schedule(aws::deployment::keeper().await?, refresh::handle).await
-}

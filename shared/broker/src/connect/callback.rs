@@ -1,0 +1,181 @@
+//! The vendor's callback: from a session that was taken to its end, an instance or the reason why there is none.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use crate::Broker;
+use crate::clock::Stopwatch;
+use crate::connect::outcome::{failed, not_made, refused};
+use crate::error::Error;
+use crate::events;
+use crate::grant::create::{self, Draft};
+use crate::grant::obtain::{Proof, may_spend};
+use crate::grant::reauthenticate::{Revision, revise};
+use crate::id::InstanceId;
+use crate::random;
+use crate::record::instance::{self, Instance};
+use crate::record::link::{self, Link, Use};
+use crate::record::session::Ended;
+use crate::record::settings;
+
+/// The longest description that is passed on, in characters.
+const LONGEST: usize = 500;
+
+/// The parameters of a callback. They hold the code and are not to be printed.
+pub struct Returned(Vec<(String, String)>);
+
+/// What may be there once (RFC 6749 section 3.1).
+const ONCE: [&str; 5] = ["state", "code", "iss", "error", "error_description"];
+
+impl Returned {
+    /// Takes the pairs of the query, or of a posted form; `None` when one is there twice that may be there once.
+    pub fn new(pairs: Vec<(String, String)>) -> Option<Self> {
+        let returned = Self(pairs);
+        ONCE.iter().all(|name| returned.has_once(name)).then_some(returned)
+    }
+
+    /// Tells that a parameter is not there twice.
+    fn has_once(&self, name: &str) -> bool {
+        self.0.iter().filter(|(known, _)| known == name).count() <= 1
+    }
+
+    /// Gives a parameter; nothing when it is empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// Gives the error code, when it is one (RFC 6749 section 4.1.2.1: printable ASCII).
+    fn error(&self) -> Option<&str> {
+        let error = self.get("error")?;
+        let plain = error.len() <= 100 && error.bytes().all(|c| (b' '..=b'~').contains(&c));
+        Some(if plain { error } else { "server_error" })
+    }
+
+    /// Gives the vendor's description of an error, without control characters.
+    fn description(&self) -> Option<String> {
+        let description = self.get("error_description")?;
+        Some(description.chars().filter(|c| !c.is_control()).take(LONGEST).collect())
+    }
+}
+
+/// How long a lease is waited for.
+const WAIT: Duration = Duration::from_secs(4);
+
+/// How often, in milliseconds, at random.
+const LOOK: (u64, u64) = (150, 350);
+
+/// What a link's maker reads when a callback came too slowly through the stores.
+const TOO_SLOW: &str = "The stores are too slow just now to keep what the vendor would give";
+
+/// Does what a vendor's answer says; `name` is the session's. It cannot fail: every failure is an end.
+pub async fn finish(
+    broker: &Broker,
+    watch: Stopwatch,
+    name: &str,
+    link: &Link,
+    state: &str,
+    returned: &Returned,
+) -> Ended {
+    // An error wins over a code: the visitor, or the vendor, said no.
+    if let Some(error) = returned.error() {
+        return refused(error, returned.description());
+    }
+    let Some(code) = returned.get("code") else {
+        return failed("server_error", "The vendor sent neither a code nor an error", None);
+    };
+    if !may_spend(watch) {
+        return failed("temporarily_unavailable", TOO_SLOW, None);
+    }
+    let sealed = match link::take(&*broker.registry, link, name).await {
+        Ok(Use::Granted(taken)) => taken.sealed,
+        Ok(Use::Used) => return Ended::LinkUsed,
+        Ok(Use::Withdrawn) => return Ended::LinkWithdrawn,
+        Err(cause) => {
+            // Its reply may have been lost.
+            give_back(broker, link, name).await;
+            return not_made(&cause.into());
+        }
+    };
+    let link = &Link { sealed, ..link.clone() };
+    let made = match broker.connect().map(|connect| connect.code_verifier(state)) {
+        Ok(verifier) => {
+            let proof = Proof::Code(code.into(), Some(verifier.into()));
+            make(broker, watch, link, proof, returned).await
+        }
+        Err(error) => Err(error),
+    };
+    match made {
+        Ok(id) => Ended::Connected(id),
+        Err(error) if error.granted_nothing() => {
+            give_back(broker, link, name).await;
+            if matches!(&error, Error::Vendor(cause) if cause.refuses_client()) {
+                events::links_client_refused(link);
+            }
+            not_made(&error)
+        }
+        Err(cause) => {
+            tracing::error!(?cause, "a flow ended in doubt");
+            Ended::Unknown
+        }
+    }
+}
+
+async fn give_back(broker: &Broker, link: &Link, name: &str) {
+    if let Err(cause) = link::give_back(&*broker.registry, link, name).await {
+        tracing::warn!(?cause, "a link was not given back");
+    }
+}
+
+async fn make(
+    broker: &Broker,
+    watch: Stopwatch,
+    link: &Link,
+    proof: Proof,
+    returned: &Returned,
+) -> Result<InstanceId, Error> {
+    let element = broker.catalogue.element(&link.element)?;
+    let mut configuration = link.configuration.clone();
+    let secrets = link.secrets(broker.connect()?.secrets()?)?;
+    configuration
+        .extend(secrets.iter().map(|(key, secret)| (key.clone(), Some(secret.expose_secret().into()))));
+    if let Some(parameter) = element.oauth2()?.callback.keys().find(|name| !returned.has_once(name)) {
+        return Err(Error::Invalid(format!("The vendor's callback has {parameter} twice")));
+    }
+    let told = settings::from_callback(element, |name| Ok(returned.get(name).map(str::to_owned)))?;
+    if let Some(id) = link.instance {
+        let instance = instance::find(&*broker.registry, link.user, id).await?;
+        let instance = instance.ok_or_else(|| instance::unknown(id))?;
+        let (name, tags, configuration) = (link.name.clone(), link.tags.clone(), Some(configuration));
+        let revision = Revision { name, tags, configuration, whole: false, proof: Some(proof), told };
+        return revived(broker, watch, instance, &revision).await;
+    }
+    // A mask stands for the client's key and secret, which the app has.
+    configuration.retain(|_, value| value.as_deref() != Some(settings::MASK));
+    let name = link.name.clone().unwrap_or_else(|| element.identity.name.clone());
+    let tags = link.tags.clone().unwrap_or_else(|| vec![name.clone()]);
+    let (client, link_id) = (link.app.clone(), Some(link.id.clone()));
+    let draft = Draft { element, name, tags, configuration, proof, told, app: client, link: link_id };
+    Ok(create::create(broker, link.user, draft, watch).await?.id)
+}
+
+/// Revives an instance. A visitor cannot ask again with the same code, so a refresh that is under way is waited
+/// for; nothing is spent before.
+async fn revived(
+    broker: &Broker,
+    watch: Stopwatch,
+    mut instance: Instance,
+    revision: &Revision,
+) -> Result<InstanceId, Error> {
+    let (user, id) = (instance.user, instance.id);
+    loop {
+        match revise(broker, instance, revision, watch).await {
+            Err(Error::Leased(_)) if watch.is_before(WAIT) => {}
+            outcome => return outcome.map(|revived| revived.id),
+        }
+        tokio::time::sleep(Duration::from_millis(random::between(LOOK.0, LOOK.1))).await;
+        let found = instance::find(&*broker.registry, user, id).await?;
+        instance = found.ok_or_else(|| instance::unknown(id))?;
+    }
+}

@@ -1,0 +1,110 @@
+//! Why a request fails. What is displayed is what the caller reads; `web` turns it into a status.
+
+use vendors::{ElementError, VendorError};
+
+use crate::id::{AppId, InstanceId};
+use crate::store::StoreError;
+
+/// Why a request gets no ordinary answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is wrong; the text says what to change.
+    #[error("{0}")]
+    Invalid(String),
+    /// Bad, missing or malformed credentials. The caller does not learn which part was wrong.
+    #[error("Invalid Organization or User secret, or invalid Element token provided.")]
+    Unauthorized,
+    /// The caller is known and may not do this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is no such thing, or it is another user's.
+    #[error("{0}")]
+    NotFound(String),
+    /// The element that was named cannot be used.
+    #[error(transparent)]
+    Element(#[from] ElementError),
+    /// The vendor has ended the grant.
+    #[error(
+        "The grant of instance {0} has ended; ask the user to consent again and PUT the new code to /instances/{0}"
+    )]
+    GrantEnded(InstanceId),
+    /// The access token has expired, and the vendor gave no refresh token.
+    #[error(
+        "The access token of instance {0} has expired and the vendor gave no refresh token; ask the user to consent \
+         again and PUT the new code to /instances/{0}"
+    )]
+    NoRefreshToken(InstanceId),
+    /// The vendor refuses the client; `how` is the request that corrects it.
+    #[error(
+        "The vendor refuses the client, the grant itself may live: correct oauth.api.key and oauth.api.secret with {how}"
+    )]
+    ClientRejected {
+        /// The request that corrects key and secret.
+        how: String,
+    },
+    /// An app has no key and secret: its registration did not end, or they were removed.
+    #[error("The app {0} has no key and secret: give them with PUT /elements/{{keyOrId}}/apps/{0}")]
+    AppIncomplete(AppId),
+    /// The state of the thing forbids it; the text says what to do.
+    #[error("{0}")]
+    Conflict(String),
+    /// Another change of the instance is under way.
+    #[error("Another change of this instance is under way; try again after {0} seconds")]
+    Leased(u64),
+    /// The secret has been written as often as its store allows for now.
+    #[error("The secrets of this instance have changed too often; try again after {0} seconds")]
+    TooOften(u64),
+    /// There was too much to do for one request; the same request goes on.
+    #[error("{0}")]
+    Unfinished(String),
+    /// The vendor did not do what it was asked.
+    #[error("{0}")]
+    Vendor(#[from] VendorError),
+    /// The vendor granted, and the grant could not be kept. Its code is spent, so the same request cannot be tried
+    /// again.
+    #[error("The vendor granted access and it could not be kept here; ask the user to consent again")]
+    Unkept(StoreError),
+    /// A store did not do what it was asked.
+    #[error("{}", match .0 {
+        StoreError::Unavailable(_) => "The store is busy; try again in a moment",
+        StoreError::Damaged(_) => "Something went wrong on our side; the log has more under this requestId",
+    })]
+    Store(#[from] StoreError),
+    /// A mistake of ours; the detail is for the log alone.
+    #[error("Something went wrong on our side; the log has more under this requestId")]
+    Internal(String),
+}
+
+impl Error {
+    /// Whether it is certain that no vendor has granted anything that might be kept nowhere.
+    pub fn granted_nothing(&self) -> bool {
+        match self {
+            Self::Vendor(cause) => cause.granted_nothing(),
+            Self::Unkept(_) => false,
+            _ => true,
+        }
+    }
+
+    /// Whether this deployment is at fault: no caller, no vendor and no store that is out of reach can cause it.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Unkept(_) | Self::Store(StoreError::Damaged(_)) | Self::Internal(_))
+    }
+
+    /// The seconds after which the caller may try again.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Vendor(VendorError::Busy { retry_after, .. }) => Some(*retry_after),
+            Self::Store(StoreError::Unavailable(_)) | Self::Unfinished(_) => Some(1),
+            Self::Leased(seconds) | Self::TooOften(seconds) => Some(*seconds),
+            _ => None,
+        }
+    }
+
+    /// What the vendor said.
+    pub fn provider_message(&self) -> Option<&str> {
+        match self {
+            Self::Vendor(VendorError::Refused { message, .. }) => Some(message),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What is told of vendors and of an instance's life: one line an event, with its metrics.
+//!
+//! A field of an event that is named `count.Name`, `milliseconds.Name` or `seconds.Name` is a metric; an event
+//! that measures milliseconds is also told for its `element` alone. On AWS a log line carries it (CloudWatch's
+//! embedded metric format).
+//!
+//! An event with `fault = true` says that this deployment is at fault. Its metrics are also told for the version of
+//! the function, and stop the deployment of that version. So no caller and no vendor may be able to cause one.
+
+use std::future::Future;
+
+use vendors::descriptor::Element;
+use vendors::error::VendorError;
+
+use crate::clock::{Stopwatch, Timestamp};
+use crate::error::Error;
+use crate::record::instance::Instance;
+use crate::record::link::Link;
+use crate::record::session::Ended;
+
+/// Awaits a call to a vendor and tells how it ended.
+pub(crate) async fn asked<T>(
+    element: &Element,
+    operation: &'static str,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let (watch, element) = (Stopwatch::start(), element.identity.key.as_str());
+    let outcome = call.await;
+    let milliseconds = watch.milliseconds();
+    match &outcome {
+        Err(Error::Vendor(VendorError::Refused { .. })) | Ok(_) => {
+            let refused = outcome.is_err();
+            tracing::info!(
+                element,
+                operation,
+                refused,
+                milliseconds.Vendor = milliseconds,
+                "asked the vendor"
+            );
+        }
+        Err(Error::Vendor(cause)) => tracing::warn!(
+            element,
+            operation,
+            ?cause,
+            count.VendorFailed = 1,
+            milliseconds.Vendor = milliseconds,
+            "the vendor failed"
+        ),
+        Err(_) => {}
+    }
+    outcome
+}
+
+/// Tells an event of an instance's life: its level, its metric, the instance, further fields, and what it says.
+macro_rules! tell {
+    ($level:ident, $metric:ident, $instance:expr, $($rest:tt)+) => {
+        tracing::$level!(
+            count.$metric = 1,
+            element = $instance.element,
+            user = $instance.user.0,
+            instance = $instance.id.0,
+            $($rest)+
+        )
+    };
+}
+
+/// An instance was made.
+pub(crate) fn created(instance: &Instance) {
+    tell!(info, InstanceCreated, instance, imported = instance.imported, "an instance was made");
+}
+
+/// An instance has a new grant in the place of the old.
+pub(crate) fn reauthenticated(instance: &Instance) {
+    tell!(info, InstanceReauthenticated, instance, "an instance was authenticated again");
+}
+
+/// An instance was deleted: its grant is being revoked.
+pub(crate) fn deleted(instance: &Instance) {
+    tell!(info, InstanceDeleted, instance, "an instance was deleted");
+}
+
+/// A grant has new tokens.
+pub(crate) fn refreshed(instance: &Instance) {
+    tell!(info, GrantRefreshed, instance, "a grant was refreshed");
+}
+
+/// A refresh failed and the grant lives on.
+pub(crate) fn refresh_failed(instance: &Instance, cause: &VendorError) {
+    let class = match cause {
+        VendorError::Refused { .. } => "refused",
+        VendorError::Unreachable(_) => "unreachable",
+        VendorError::Busy { .. } => "busy",
+        VendorError::Failed { .. } | VendorError::InDoubt(_) | VendorError::Malformed(_) => "failed",
+    };
+    tell!(warn, RefreshFailed, instance, class, "a refresh failed");
+}
+
+/// The vendor refuses the app's key or secret; its grants may live.
+pub(crate) fn client_refused(instance: &Instance) {
+    tell!(error, ClientRefused, instance, "the vendor refuses the client");
+}
+
+/// Nobody knows whether the vendor has acted on a request.
+pub(crate) fn in_doubt(instance: &Instance, what: &str) {
+    tell!(warn, GrantInDoubt, instance, what, "a grant is in doubt");
+}
+
+/// The vendor refuses the key or secret of the client that a link is for.
+pub fn links_client_refused(link: &Link) {
+    let (element, user) = (link.element.as_str(), link.user.0);
+    let app = link.app.as_ref().map(|app| app.0.as_str());
+    tracing::error!(count.ClientRefused = 1, element, user, app, "the vendor refuses the client of a link");
+}
+
+/// A grant has ended; only a new consent helps.
+pub(crate) fn dead(instance: &Instance, why: &str) {
+    tell!(error, GrantDead, instance, why, "a grant is dead");
+}
+
+/// A token has expired that nothing can replace.
+pub(crate) fn expired(instance: &Instance) {
+    tell!(warn, GrantExpired, instance, "a token without a refresh token has expired");
+}
+
+/// A grant ends soon unless it is refreshed or its user consents again.
+pub(crate) fn expiring(instance: &Instance, seconds: Timestamp) {
+    tell!(warn, GrantExpiring, instance, seconds, "a grant ends soon");
+}
+
+/// A vendor did not revoke what was deleted.
+pub(crate) fn unrevoked(instance: &Instance, cause: &Error) {
+    tell!(warn, GrantUnrevoked, instance, ?cause, "a grant was not revoked at the vendor");
+}
+
+/// A vendor granted, and the grant could not be stored at once; it may be found yet.
+pub(crate) fn unkept(instance: &Instance, cause: &Error) {
+    tell!(error, GrantUnkept, instance, fault = true, ?cause, "a new grant is not kept yet");
+}
+
+/// A grant that may have been made is nowhere. That is no fault when the vendor did not answer.
+pub(crate) fn lost(instance: &Instance) {
+    let fault = instance.in_doubt.is_none();
+    tell!(error, GrantLost, instance, fault, "a grant may be lost: its creation did not end");
+}
+
+/// A creation that did not end was undone: its caller never got an answer.
+pub(crate) fn undone(instance: &Instance) {
+    tell!(warn, CreationUndone, instance, "a creation that did not end was undone");
+}
+
+/// A callback came that belongs to no flow, or to another browser's.
+pub fn astray(why: &str) {
+    tracing::warn!(count.CallbackAstray = 1, why, "a callback was refused");
+}
+
+/// A flow of hosted connect has ended.
+pub fn ended(link: &Link, ended: &Ended) {
+    let (element, user) = (link.element.as_str(), link.user.0);
+    match ended {
+        Ended::Connected(instance) => {
+            tracing::info!(
+                count.Connected = 1,
+                element,
+                user,
+                instance = instance.0,
+                "an account was connected"
+            );
+        }
+        Ended::Denied { .. } => {
+            tracing::info!(count.ConnectDenied = 1, element, user, "a visitor did not allow access");
+        }
+        Ended::LinkUsed | Ended::LinkWithdrawn => {
+            tracing::info!(element, user, "a link had been used or withdrawn meanwhile");
+        }
+        Ended::Failed { error, .. } => {
+            tracing::warn!(
+                count.ConnectFailed = 1,
+                element,
+                user,
+                error,
+                "an account could not be connected"
+            );
+        }
+        Ended::Unknown => {
+            tracing::error!(
+                count.ConnectFailed = 1,
+                element,
+                user,
+                error = "unknown",
+                "an account could not be connected, as far as is known"
+            );
+        }
+    }
+}
+
+/// What a pass of the sweep has done.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The instances that were looked at.
+    pub looked_at: u64,
+    /// Those that have new tokens.
+    pub refreshed: u64,
+    /// Those whose creation or deletion was finished.
+    pub finished: u64,
+    /// Those that could not be: most are tried again later, some have ended.
+    pub failed: u64,
+    /// How long the oldest refresh has been due that was not made, in seconds; 0 when all were.
+    pub oldest: Timestamp,
+}
+
+/// A pass of the sweep has ended.
+pub(crate) fn swept(report: &Report) {
+    let Report { looked_at, refreshed, finished, failed, oldest } = *report;
+    tracing::info!(
+        looked_at,
+        refreshed,
+        finished,
+        failed,
+        seconds.OldestDue = oldest,
+        "a pass of the sweep has ended"
+    );
+}

@@ -1,0 +1,15 @@
+//! The records, a file each: what the stores keep, and how it is found and changed.
+
+pub mod settings;
+
+pub mod grant;
+
+pub mod user;
+
+pub mod app;
+
+pub mod instance;
+
+pub mod link;
+
+pub mod session;

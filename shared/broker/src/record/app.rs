@@ -1,0 +1,149 @@
+//! Apps: a client's key and secret at a vendor (RFC 6749 section 2), given once and named by links and instances.
+//!
+//! The vault keeps key and secret below the app's id. An instance that was made with an app holds that id and no copy,
+//! so that a new secret counts for all at once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use vendors::client::request::Client;
+use vendors::descriptor::Element;
+
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::id::{AppId, UserId};
+use crate::record::settings::{CLIENT_ID, CLIENT_SECRET};
+use crate::seal::envelope::Seal;
+use crate::store::StoreError;
+use crate::store::records::{self, Key, Registry};
+
+/// How long a key and secret that were read are used again, in seconds.
+const CACHE_TTL: Timestamp = 300;
+
+/// The records of one user begin so.
+const PREFIX: &str = "app#";
+
+/// The registry's record of an app. It holds no secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct App {
+    /// Its name in the vault too.
+    pub id: AppId,
+    /// The user who owns it.
+    pub user: UserId,
+    /// The element's key.
+    pub element: String,
+    /// The name that its owner gave it, cleaned.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The client's id at the vendor, sealed; absent until the vault has it.
+    pub client: Option<String>,
+}
+
+impl App {
+    /// Opens the client's id.
+    pub fn client_id(&self, seal: &Seal) -> Result<String, Error> {
+        let Some(sealed) = &self.client else { return Err(Error::AppIncomplete(self.id.clone())) };
+        let damaged = || StoreError::Damaged("what is sealed in an app does not open".into());
+        Ok(seal.open_text([&self.id.0, "client"], sealed).ok_or_else(damaged)?)
+    }
+}
+
+/// A client's key and secret.
+pub struct ClientCredentials {
+    /// `oauth.api.key`.
+    pub key: SecretString,
+    /// `oauth.api.secret`.
+    pub secret: SecretString,
+}
+
+impl ClientCredentials {
+    /// Writes them as the text that the vault keeps.
+    pub(crate) fn to_text(&self) -> SecretString {
+        json!({CLIENT_ID: self.key.expose_secret(), CLIENT_SECRET: self.secret.expose_secret()})
+            .to_string()
+            .into()
+    }
+
+    /// Reads what the vault kept.
+    pub(crate) fn from_text(text: &SecretString) -> Option<Self> {
+        let mut pair: BTreeMap<String, SecretString> = serde_json::from_str(text.expose_secret()).ok()?;
+        Some(Self { key: pair.remove(CLIENT_ID)?, secret: pair.remove(CLIENT_SECRET)? })
+    }
+
+    /// Gives them to the client that speaks to vendors.
+    pub(crate) fn client(&self) -> Client<'_> {
+        Client { id: self.key.expose_secret(), secret: &self.secret }
+    }
+
+    /// Tells whether they are the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let same = |a: &SecretString, b: &SecretString| a.expose_secret() == b.expose_secret();
+        same(&self.key, &other.key) && same(&self.secret, &other.secret)
+    }
+}
+
+/// The keys and secrets of apps that were read in the last five minutes.
+#[derive(Default)]
+pub struct ClientCache(Mutex<HashMap<AppId, (Timestamp, Arc<ClientCredentials>)>>);
+
+impl ClientCache {
+    /// Gives what was read of an app.
+    pub(crate) fn fresh(&self, id: &AppId, now: Timestamp) -> Option<Arc<ClientCredentials>> {
+        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cached
+            .get(id)
+            .filter(|(read, _)| (0..CACHE_TTL).contains(&(now - read)))
+            .map(|(_, pair)| Arc::clone(pair))
+    }
+
+    /// Keeps what was read of an app now.
+    pub(crate) fn keep(&self, id: &AppId, now: Timestamp, pair: &Arc<ClientCredentials>) {
+        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.retain(|_, (read, _)| (0..CACHE_TTL).contains(&(now - *read)));
+        cached.insert(id.clone(), (now, Arc::clone(pair)));
+    }
+}
+
+/// Names the item of a user's app.
+pub(crate) fn key(user: UserId, id: &AppId) -> Key {
+    Key::new(partition(user), format!("{PREFIX}{id}"))
+}
+
+fn partition(user: UserId) -> String {
+    format!("user#{user}")
+}
+
+/// The error of an app that is not there, or another user's, or another element's.
+pub fn unknown(id: impl std::fmt::Display) -> Error {
+    Error::NotFound(format!("No app found with ID {}", id.to_string().chars().take(100).collect::<String>()))
+}
+
+/// Finds a user's app for an element.
+pub async fn find(
+    registry: &dyn Registry,
+    user: UserId,
+    element: &Element,
+    id: &AppId,
+) -> Result<App, Error> {
+    let found = registry.get(&key(user, id)).await?;
+    let app: Option<App> = found.map(records::from_item).transpose()?;
+    app.filter(|app| app.element == element.identity.key).ok_or_else(|| unknown(id))
+}
+
+/// Lists at most `limit` of a user's apps for an element, the oldest first, after the one with the id `after`,
+/// and tells whether there are more.
+pub async fn list(
+    registry: &dyn Registry,
+    user: UserId,
+    element: Option<&Element>,
+    after: Option<&AppId>,
+    limit: usize,
+) -> Result<(Vec<App>, bool), StoreError> {
+    let place = (PREFIX, after.map(|id| format!("{PREFIX}{id}")));
+    let wanted = |app: &App| element.is_none_or(|element| element.identity.key == app.element);
+    records::records(registry, &partition(user), place, limit, limit + 1, wanted).await
+}

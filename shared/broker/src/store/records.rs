@@ -1,0 +1,359 @@
+//! The registry: every record that is not a secret, and the conditional writes that keep racing
+//! callers apart.
+//!
+//! It knows items, not what they mean: a new kind of record is a new key and a `serde` type, and no
+//! store has to change. A write is conditional on attributes and changes attributes, never a whole
+//! item. A condition that failed is not yet a defeat: the first reply may have been lost and the
+//! request repeated. So every write sets an attribute that no other write would set, and
+//! [`Written::proven_by`] looks for it in what it found.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+use crate::store::error::StoreError;
+
+/// The attributes of a record.
+pub type Item = Map<String, Value>;
+
+/// The attribute that says when an item may be swept away, a [`Timestamp`]. Stores sweep late, so
+/// whoever minds asks [`Condition::After`] or looks.
+pub const EXPIRES: &str = "expires";
+
+/// The attribute that names the agenda which an item is on, as soon as it also has [`DUE`].
+pub const AGENDA: &str = "agenda";
+
+/// The attribute that says when an item on an agenda wants to be looked at, a [`Timestamp`]. An item
+/// without it is on no agenda, and costs no agenda anything.
+pub const DUE: &str = "due";
+
+/// The attribute that says who took a one-time item.
+pub const TAKEN_BY: &str = "taken_by";
+
+/// Where an item is: items of one partition are listed together, in the order of their sort keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// What the item belongs to.
+    pub partition: String,
+    /// Its place there.
+    pub sort: String,
+}
+
+impl Key {
+    /// Names an item.
+    pub fn new(partition: impl Into<String>, sort: impl Into<String>) -> Self {
+        Self { partition: partition.into(), sort: sort.into() }
+    }
+}
+
+/// An item on an agenda: where it is, and since when it wants to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Where the item is.
+    pub key: Key,
+    /// Its [`DUE`].
+    pub at: Timestamp,
+}
+
+/// What must hold of an item for a change to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// The attribute has this value.
+    Equals(&'static str, Value),
+    /// The item has no such attribute.
+    Absent(&'static str),
+    /// The attribute is a number greater than this one.
+    After(&'static str, Timestamp),
+}
+
+/// A change to one item: when all conditions hold, attributes are set and removed together. The item
+/// must exist.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// What must hold.
+    pub conditions: Vec<Condition>,
+    /// The attributes to set.
+    pub set: BTreeMap<&'static str, Value>,
+    /// The attributes to remove.
+    pub remove: Vec<&'static str>,
+}
+
+impl Change {
+    /// Begins a change that is made only when the attribute has this value.
+    pub fn when(attribute: &'static str, value: impl Into<Value>) -> Self {
+        Self::default().and(Condition::Equals(attribute, value.into()))
+    }
+
+    /// Adds a condition.
+    #[must_use]
+    pub fn and(mut self, condition: Condition) -> Self {
+        self.conditions.push(condition);
+        self
+    }
+
+    /// Sets an attribute.
+    #[must_use]
+    pub fn set(mut self, attribute: &'static str, value: impl Into<Value>) -> Self {
+        self.remove.retain(|removed| *removed != attribute);
+        self.set.insert(attribute, value.into());
+        self
+    }
+
+    /// Adds what another change does; where both speak of an attribute, the other counts.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        self.conditions.extend(other.conditions);
+        let set = other.set.into_iter().fold(self, |change, (attribute, value)| change.set(attribute, value));
+        other.remove.into_iter().fold(set, Self::remove)
+    }
+
+    /// Makes the change of an item that meets the conditions.
+    pub fn apply(self, item: &mut Item) {
+        for attribute in self.remove {
+            item.remove(attribute);
+        }
+        item.extend(self.set.into_iter().map(|(attribute, value)| (attribute.to_owned(), value)));
+    }
+
+    /// Removes an attribute.
+    #[must_use]
+    pub fn remove(mut self, attribute: &'static str) -> Self {
+        self.set.remove(attribute);
+        if !self.remove.contains(&attribute) {
+            self.remove.push(attribute);
+        }
+        self
+    }
+}
+
+/// How a conditional write ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Written {
+    /// It was made; the item is as it is now.
+    Done(Item),
+    /// A condition failed; the item is as it was found, by a consistent read.
+    Refused(Option<Item>),
+}
+
+impl Written {
+    /// Recognises a write of our own whose reply was lost: the item that was found holds `value` in
+    /// `attribute`, which no one else would have written.
+    #[must_use]
+    pub fn proven_by(self, attribute: &str, value: &str) -> Self {
+        match self {
+            Self::Refused(Some(item)) if item.get(attribute).and_then(Value::as_str) == Some(value) => {
+                Self::Done(item)
+            }
+            other => other,
+        }
+    }
+}
+
+/// A part of a list, in the order of sort keys.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// The items with their sort keys.
+    pub items: Vec<(String, Item)>,
+    /// Whether more follow after the last.
+    pub more: bool,
+}
+
+/// Keeps records: on AWS in DynamoDB, on one machine in SQLite. Reads see every write that was
+/// answered before. All implementations pass the suite in `tests/src/suites/registry.rs`.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// Reads an item.
+    async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError>;
+
+    /// Makes an item, unless there is one at that key.
+    async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError>;
+
+    /// Changes an item, if it is there and the conditions hold.
+    async fn update(&self, key: &Key, change: Change) -> Result<Written, StoreError>;
+
+    /// Removes an item, if all conditions hold: `true` when it is not there afterwards.
+    async fn remove(&self, key: &Key, conditions: Vec<Condition>) -> Result<bool, StoreError>;
+
+    /// Lists the items of a partition whose sort keys begin with `prefix` and come after `after`.
+    async fn list(
+        &self,
+        partition: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError>;
+
+    /// Lists at most `limit` items of an agenda that are due at `until` and come after `after`, the
+    /// longest due first. It may lag behind the items, so whoever acts on one reads it first.
+    async fn due(
+        &self,
+        agenda: &str,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError>;
+
+    /// Counts one further and tells the number: 1 at first, never the same twice.
+    async fn next(&self, counter: &str) -> Result<u64, StoreError>;
+}
+
+#[async_trait]
+impl<R: Registry + ?Sized> Registry for Arc<R> {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        (**self).get(key).await
+    }
+
+    async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError> {
+        (**self).insert(key, item).await
+    }
+
+    async fn update(&self, key: &Key, change: Change) -> Result<Written, StoreError> {
+        (**self).update(key, change).await
+    }
+
+    async fn remove(&self, key: &Key, conditions: Vec<Condition>) -> Result<bool, StoreError> {
+        (**self).remove(key, conditions).await
+    }
+
+    async fn list(
+        &self,
+        partition: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        (**self).list(partition, prefix, after, limit).await
+    }
+
+    async fn due(
+        &self,
+        agenda: &str,
+        until: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        (**self).due(agenda, until, after, limit).await
+    }
+
+    async fn next(&self, counter: &str) -> Result<u64, StoreError> {
+        (**self).next(counter).await
+    }
+}
+
+/// Takes a one-time item, with a change, for the taker whose random id is `taker`: of any number of takers, one
+/// gets the item, even when it has to ask twice.
+pub async fn take(
+    registry: &dyn Registry,
+    key: &Key,
+    taker: &str,
+    change: Change,
+) -> Result<Written, StoreError> {
+    let change = change.and(Condition::Absent(TAKEN_BY)).set(TAKEN_BY, taker);
+    Ok(registry.update(key, change).await?.proven_by(TAKEN_BY, taker))
+}
+
+/// Reads at most `limit` records of a partition that are wanted, in the order of their sort keys, of those that begin
+/// with `prefix` and come after `after`; and tells whether there are more. It reads `read` at once.
+pub async fn records<T: DeserializeOwned>(
+    registry: &dyn Registry,
+    partition: &str,
+    (prefix, after): (&str, Option<String>),
+    limit: usize,
+    read: usize,
+    wanted: impl Fn(&T) -> bool + Sync,
+) -> Result<(Vec<T>, bool), StoreError> {
+    let (mut found, mut last) = (Vec::new(), after);
+    loop {
+        let Page { items, more } = registry.list(partition, prefix, last.as_deref(), read).await?;
+        last = items.last().map(|(sort, _)| sort.clone());
+        for (_, item) in items {
+            let record = from_item(item)?;
+            if !wanted(&record) {
+                continue;
+            }
+            if found.len() == limit {
+                return Ok((found, true));
+            }
+            found.push(record);
+        }
+        if !more {
+            return Ok((found, false));
+        }
+    }
+}
+
+/// Tells whether an item's attributes meet a condition: what every store's conditions mean.
+pub fn holds(item: &Item, condition: &Condition) -> bool {
+    match condition {
+        Condition::Equals(attribute, value) => item.get(*attribute) == Some(value),
+        Condition::Absent(attribute) => !item.contains_key(*attribute),
+        Condition::After(attribute, time) => {
+            item.get(*attribute).and_then(Value::as_i64).is_some_and(|value| value > *time)
+        }
+    }
+}
+
+/// Writes a record as an item. What is `None` or null is left out, so that it is absent.
+pub fn to_item(record: &impl Serialize) -> Result<Item, StoreError> {
+    match serde_json::to_value(record) {
+        Ok(Value::Object(item)) => Ok(item.into_iter().filter(|(_, value)| !value.is_null()).collect()),
+        Ok(_) => Err(StoreError::Damaged("a record is not an object".into())),
+        Err(error) => Err(StoreError::Damaged(format!("a record cannot be written: {error}"))),
+    }
+}
+
+/// Reads an item as a record.
+pub fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    serde_json::from_value(Value::Object(item))
+        .map_err(|error| StoreError::Damaged(format!("a record cannot be read: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn item(value: impl Into<Value>) -> Item {
+        value.into().as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn a_refused_write_is_ours_when_it_left_our_mark() {
+        let found = Written::Refused(Some(item(json!({"owner": "me"}))));
+        assert!(matches!(found.clone().proven_by("owner", "me"), Written::Done(_)));
+        assert!(matches!(found.proven_by("owner", "you"), Written::Refused(_)));
+        assert!(matches!(Written::Refused(None).proven_by("owner", "me"), Written::Refused(None)));
+    }
+
+    #[test]
+    fn a_change_speaks_of_an_attribute_once_and_the_last_word_counts() {
+        let change = Change::default().remove("a").set("b", 1).remove("a").set("a", 2).remove("b");
+        assert_eq!((change.set.len(), change.remove.as_slice()), (1, &["b"][..]));
+        let both = Change::default().set("b", 3).remove("c").with(change);
+        assert_eq!(both.set.keys().collect::<Vec<_>>(), [&"a"]);
+        assert_eq!(both.remove, ["c", "b"]);
+    }
+
+    #[test]
+    fn conditions_mean_what_they_say() {
+        let found = item(json!({"g": 3, "expires": 10}));
+        assert!(holds(&found, &Condition::Equals("g", 3.into())));
+        assert!(!holds(&found, &Condition::Equals("h", 3.into())));
+        assert!(holds(&found, &Condition::Absent("h")) && !holds(&found, &Condition::Absent("g")));
+        assert!(
+            holds(&found, &Condition::After(EXPIRES, 9)) && !holds(&found, &Condition::After(EXPIRES, 10))
+        );
+        assert!(!holds(&found, &Condition::After("h", 0)));
+    }
+
+    #[test]
+    fn what_is_none_is_absent_from_an_item() {
+        assert_eq!(to_item(&json!({"a": null, "b": 1})).unwrap(), item(json!({"b": 1})));
+    }
+}

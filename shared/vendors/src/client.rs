@@ -1,0 +1,15 @@
+//! The client that speaks to vendors: one HTTP request for each call, as the descriptor says.
+
+pub mod tls;
+
+pub mod egress;
+
+pub mod response;
+
+pub mod request;
+
+pub mod refresh;
+
+pub mod exchange;
+
+pub mod revoke;

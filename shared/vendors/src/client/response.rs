@@ -1,0 +1,340 @@
+//! Reads what a token endpoint answers (RFC 6749 sections 5.1 and 5.2), as the descriptor allows.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+
+use crate::descriptor::{Answer, OAuth2, Permanent, PermanentError};
+use crate::error::VendorError;
+use crate::tokens::{Granted, Tokens};
+
+/// The longest lifetime that is believed, in seconds: ten years.
+const LONGEST: u32 = 10 * 365 * 86_400;
+
+/// The longest member that is kept, in bytes.
+const LONGEST_KEPT: usize = 1_000;
+
+/// How long to wait when a busy vendor does not say, in seconds.
+const USUAL_WAIT: u64 = 5;
+
+/// The longest wait that is passed on, in seconds.
+const LONGEST_WAIT: u64 = 3_600;
+
+/// An HTTP answer, cut at the limit and with nothing else read from it. It holds secrets and is not to
+/// be printed.
+pub struct Raw {
+    /// The HTTP status.
+    pub status: u16,
+    /// `Retry-After` in seconds, when it was given so.
+    pub retry_after: Option<u64>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// What was sent in confidence, which the vendor's words must not repeat to anyone.
+    pub confided: Vec<SecretString>,
+}
+
+/// Reads the tokens out of an answer.
+pub fn tokens(raw: &Raw, oauth2: &OAuth2) -> Result<Granted, VendorError> {
+    let quirks = &oauth2.answer;
+    let all = granted(raw, oauth2)?;
+    // A refresh may be answered without the envelope.
+    let envelope = quirks.envelope.as_ref().and_then(|name| all.get(name)?.as_object());
+    let envelope = envelope.filter(|members| members.contains_key("access_token"));
+    let members = envelope.unwrap_or(&all);
+    let access_token = text(members, "access_token")
+        .ok_or_else(|| VendorError::Malformed("it has no `access_token`".into()))?;
+    let token_type = text(members, "token_type").unwrap_or_else(|| "Bearer".into());
+    let bearer = |known: &str| token_type.eq_ignore_ascii_case(known);
+    if !bearer("bearer") && !quirks.token_types.iter().any(|known| bearer(known)) {
+        return Err(VendorError::Malformed("its token_type is not bearer".into()));
+    }
+    let tokens = Tokens {
+        access_token: access_token.into(),
+        token_type,
+        expires_in: lifetime(members.get("expires_in"), quirks),
+        refresh_token: text(members, "refresh_token").map(SecretString::from),
+        refresh_expires_in: quirks
+            .refresh_expires_in
+            .as_ref()
+            .and_then(|name| seconds(members.get(name.as_str())))
+            // Some say 0 of one that does not expire.
+            .filter(|seconds| *seconds > 0),
+        scope: scope(members.get("scope").or_else(|| members.get("scopes"))),
+    };
+    let kept = |(path, key): (&String, &String)| Some((key.clone(), member(&all, path)?));
+    Ok(Granted { tokens, extra: quirks.keep.iter().filter_map(kept).collect() })
+}
+
+/// Finds a member by its path, as text of a bearable length.
+fn member(members: &Map<String, Value>, path: &str) -> Option<String> {
+    let mut names = path.split('.');
+    let first = members.get(names.next()?)?;
+    let text = scalar(names.try_fold(first, |value, name| value.get(name))?)?;
+    (text.len() <= LONGEST_KEPT).then_some(text)
+}
+
+/// Reads text, or a number or truth value as it is written.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+/// Reads an answer to a request that grants nothing, such as a revocation.
+pub fn done(raw: &Raw, oauth2: &OAuth2) -> Result<(), VendorError> {
+    match raw.status {
+        200..=299 => match members(raw, false) {
+            Some(members) if text(&members, "error").is_some() => Err(refused(raw, &members, oauth2)),
+            _ => Ok(()),
+        },
+        _ => Err(failure(raw, &members(raw, true).unwrap_or_default(), oauth2)),
+    }
+}
+
+fn granted(raw: &Raw, oauth2: &OAuth2) -> Result<Map<String, Value>, VendorError> {
+    let members = members(raw, oauth2.answer.form_encoded);
+    if !(200..=299).contains(&raw.status) {
+        return Err(failure(raw, &members.unwrap_or_default(), oauth2));
+    }
+    let members = members.ok_or_else(|| VendorError::Malformed("it is no JSON object".into()))?;
+    if text(&members, "error").is_some() {
+        return Err(refused(raw, &members, oauth2));
+    }
+    Ok(members)
+}
+
+fn members(raw: &Raw, form_encoded: bool) -> Option<Map<String, Value>> {
+    if let Ok(members) = serde_json::from_slice(&raw.body) {
+        return Some(members);
+    }
+    let looks_encoded = form_encoded && raw.body.contains(&b'=') && !raw.body.contains(&b'<');
+    looks_encoded.then(|| {
+        form_urlencoded::parse(&raw.body)
+            .map(|(name, value)| (name.into(), Value::from(value.as_ref())))
+            .collect()
+    })
+}
+
+fn failure(raw: &Raw, members: &Map<String, Value>, oauth2: &OAuth2) -> VendorError {
+    match raw.status {
+        status @ (429 | 503) => {
+            let retry_after = raw.retry_after.unwrap_or(USUAL_WAIT).clamp(1, LONGEST_WAIT);
+            VendorError::Busy { status, retry_after }
+        }
+        408 => VendorError::InDoubt("status 408".into()),
+        400..=499 => refused(raw, members, oauth2),
+        500..=599 => VendorError::Failed { status: raw.status },
+        status => {
+            VendorError::Malformed(format!("its status is {status}, which a token endpoint has no use for"))
+        }
+    }
+}
+
+fn refused(raw: &Raw, members: &Map<String, Value>, oauth2: &OAuth2) -> VendorError {
+    let status = raw.status;
+    let error = text(members, "error").unwrap_or_default();
+    let words = text(members, "error_description").or_else(|| text(members, "message"));
+    let means = means(status, &error, words.as_deref().unwrap_or_default(), &oauth2.permanent_errors);
+    let message =
+        words.unwrap_or_else(|| if error.is_empty() { format!("status {status}") } else { error.clone() });
+    VendorError::Refused { status, error: repeatable(&error, raw), message: repeatable(&message, raw), means }
+}
+
+/// Finds what a refusal puts an end to, by the descriptor's table; `invalid_client` and
+/// `unauthorized_client` mean the client unless it says otherwise (RFC 6749 section 5.2).
+fn means(status: u16, error: &str, words: &str, table: &[PermanentError]) -> Option<Permanent> {
+    let words = words.to_lowercase();
+    let matches = |entry: &&PermanentError| {
+        entry.status.is_none_or(|wanted| wanted == status)
+            && entry.error.as_ref().is_none_or(|wanted| wanted == error)
+            && entry.description.as_ref().is_none_or(|wanted| words.contains(&wanted.to_lowercase()))
+    };
+    let usual = ["invalid_client", "unauthorized_client"].contains(&error).then_some(Permanent::BadClient);
+    table.iter().find(matches).map(|entry| entry.means).or(usual)
+}
+
+/// Keeps what may be repeated of the vendor's words: nothing that was confided to it, on one line of at
+/// most 500 characters.
+fn repeatable(text: &str, raw: &Raw) -> String {
+    let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
+    for secret in raw.confided.iter().map(ExposeSecret::expose_secret) {
+        text = text.replace(secret, "[redacted]");
+    }
+    text.chars().take(500).collect()
+}
+
+fn text(members: &Map<String, Value>, name: &str) -> Option<String> {
+    members.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// Reads how long an access token lives, in seconds.
+fn lifetime(expires_in: Option<&Value>, quirks: &Answer) -> Option<i64> {
+    let usual = || quirks.default_lifetime.and_then(|seconds| i64::try_from(seconds).ok());
+    seconds(expires_in).or_else(usual)
+}
+
+/// Reads a lifetime in seconds. What cannot be read is as if it were not said.
+fn seconds(said: Option<&Value>) -> Option<i64> {
+    let said = match said {
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        _ => None,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "it is clamped before, and whole seconds are meant")]
+    let clamped = |seconds: f64| seconds.clamp(0.0, f64::from(LONGEST)) as i64;
+    said.filter(|seconds: &f64| seconds.is_finite()).map(clamped)
+}
+
+fn scope(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(scope) => Some(scope.clone()),
+        Value::Array(scopes) => Some(scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Catalogue;
+
+    fn keap() -> OAuth2 {
+        let catalogue = Catalogue::built_in();
+        let mut oauth2 = catalogue.find("infusionsoftcrm").unwrap().oauth2.clone().unwrap();
+        oauth2.answer = Answer::default();
+        oauth2
+    }
+
+    fn raw(status: u16, body: &str) -> Raw {
+        Raw {
+            status,
+            retry_after: None,
+            body: body.into(),
+            confided: vec!["planted-secret".to_owned().into()],
+        }
+    }
+
+    fn read_with(status: u16, body: &str, quirks: &Answer) -> Result<Tokens, VendorError> {
+        let oauth2 = OAuth2 { answer: quirks.clone(), ..keap() };
+        tokens(&raw(status, body), &oauth2).map(|granted| granted.tokens)
+    }
+
+    fn read(status: u16, body: &str) -> Result<Tokens, VendorError> {
+        read_with(status, body, &Answer::default())
+    }
+
+    #[test]
+    fn keaps_answer_is_read_whole() {
+        let body = r#"{"access_token":"a","token_type":"bearer","expires_in":86400,"refresh_token":"r",
+            "scope":"full|xx123.infusionsoft.com","unknown":{"x":1}}"#;
+        let tokens = read(200, body).unwrap();
+        assert_eq!(tokens.access_token.expose_secret(), "a");
+        assert_eq!(tokens.refresh_token.unwrap().expose_secret(), "r");
+        assert_eq!(tokens.expires_in, Some(86_400));
+        assert_eq!(tokens.scope.as_deref(), Some("full|xx123.infusionsoft.com"));
+    }
+
+    #[test]
+    fn a_vendor_may_say_how_long_the_refresh_token_lives() {
+        let quirks = Answer { refresh_expires_in: Some("x_expires".into()), ..Answer::default() };
+        let ends = |body: &str| read_with(200, body, &quirks).unwrap().refresh_expires_in;
+        assert_eq!(ends(r#"{"access_token":"a","refresh_token":"r","x_expires":8726400}"#), Some(8_726_400));
+        assert_eq!(ends(r#"{"access_token":"a","refresh_token":"r","refresh_expires":1}"#), None);
+    }
+
+    #[test]
+    fn odd_lifetimes_are_parsed_clamped_or_replaced_by_the_default() {
+        let quirks = Answer { default_lifetime: Some(60), ..Answer::default() };
+        let cases = [
+            ("3600", Some(3_600)),
+            ("\"3600\"", Some(3_600)),
+            ("0", Some(0)),
+            ("-5", Some(0)),
+            ("3600.9", Some(3_600)),
+            ("\"soon\"", Some(60)),
+            ("\"NaN\"", Some(60)),
+            ("null", Some(60)),
+            ("1e300", Some(i64::from(LONGEST))),
+            ("18446744073709551615", Some(i64::from(LONGEST))),
+            ("9223372036854775807", Some(i64::from(LONGEST))),
+        ];
+        for (expires_in, expected) in cases {
+            let body = format!(r#"{{"access_token":"a","expires_in":{expires_in}}}"#);
+            assert_eq!(read_with(200, &body, &quirks).unwrap().expires_in, expected, "{expires_in}");
+        }
+        assert_eq!(read(200, r#"{"access_token":"a"}"#).unwrap().expires_in, None);
+    }
+
+    #[test]
+    fn what_is_no_token_answer_is_malformed() {
+        let bodies =
+            ["", "<html>", "[]", "{", "\"x\"", "{}", r#"{"access_token":7}"#, r#"{"access_token":""}"#];
+        for body in bodies {
+            assert!(matches!(read(200, body), Err(VendorError::Malformed(_))), "{body}");
+        }
+        let mac = read(200, r#"{"access_token":"a","token_type":"mac"}"#);
+        assert!(matches!(mac, Err(VendorError::Malformed(_))));
+        assert!(matches!(read(302, "{}"), Err(VendorError::Malformed(_))));
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_vendors_words_at_any_status_of_its_kind() {
+        let body = r#"{"error":"invalid_grant","error_description":"Invalid refresh\u0007 token"}"#;
+        for status in [200, 400, 401] {
+            let Err(VendorError::Refused { error, message, .. }) = read(status, body) else { panic!() };
+            assert_eq!((error.as_str(), message.as_str()), ("invalid_grant", "Invalid refresh token"));
+        }
+        let Err(VendorError::Refused { message, .. }) = read(403, "<html>") else { panic!() };
+        assert_eq!(message, "status 403");
+    }
+
+    #[test]
+    fn busy_and_failing_vendors_are_told_apart() {
+        let busy = tokens(&Raw { retry_after: Some(7), ..raw(429, "") }, &keap());
+        assert!(matches!(busy, Err(VendorError::Busy { retry_after: 7, .. })));
+        assert!(matches!(read(408, ""), Err(VendorError::InDoubt(_))));
+        assert!(matches!(read(503, ""), Err(VendorError::Busy { .. })));
+        assert!(matches!(read(500, r#"{"error":"x"}"#), Err(VendorError::Failed { status: 500 })));
+    }
+
+    #[test]
+    fn every_refusal_seen_of_keap_means_what_the_table_says() {
+        let cases = [
+            (400, "invalid_grant", "Invalid refresh token", Some(Permanent::DeadGrant)),
+            (400, "invalid_request", "Invalid Refresh Token", Some(Permanent::DeadGrant)),
+            (400, "invalid_request", "Missing parameter", None),
+            (
+                401,
+                "invalid_grant",
+                "Unable to authenticate username and password",
+                Some(Permanent::BadClient),
+            ),
+            (401, "invalid_client", "", Some(Permanent::BadClient)),
+        ];
+        for (status, error, description, expected) in cases {
+            let body = serde_json::json!({"error": error, "error_description": description}).to_string();
+            let Err(VendorError::Refused { means, .. }) = read(status, &body) else { panic!("{error}") };
+            assert_eq!(means, expected, "{status} {error} {description}");
+        }
+    }
+
+    #[test]
+    fn what_was_confided_is_not_repeated_even_cut_in_two() {
+        let words = format!("{}planted-secret", "x".repeat(490));
+        let body = serde_json::json!({"error": "planted-secret", "error_description": words}).to_string();
+        let refusal = format!("{:?}", read(400, &body).unwrap_err());
+        assert!(refusal.contains("[redacted]") && !refusal.contains("planted"), "{refusal}");
+    }
+
+    #[test]
+    fn a_form_and_an_envelope_are_read_where_the_descriptor_says_so() {
+        let form = Answer { form_encoded: true, ..Answer::default() };
+        let tokens = read_with(200, "access_token=a%20b&expires_in=60", &form).unwrap();
+        assert_eq!((tokens.access_token.expose_secret(), tokens.expires_in), ("a b", Some(60)));
+        assert!(read(200, "access_token=a").is_err());
+        let envelope = Answer { envelope: Some("authed_user".into()), ..Answer::default() };
+        let tokens = read_with(200, r#"{"ok":true,"authed_user":{"access_token":"u"}}"#, &envelope).unwrap();
+        assert_eq!(tokens.access_token.expose_secret(), "u");
+    }
+}

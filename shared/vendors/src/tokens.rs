@@ -1,0 +1,33 @@
+//! What a token endpoint grants (RFC 6749 section 5.1). Lifetimes are in seconds from the answer on: a vendor knows no
+//! clock of ours.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+
+/// The tokens of an answer.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// The access token.
+    pub access_token: SecretString,
+    /// Its type, as the vendor wrote it; always a bearer token.
+    pub token_type: String,
+    /// The seconds that it lives; `None`: it does not expire.
+    pub expires_in: Option<i64>,
+    /// The refresh token.
+    pub refresh_token: Option<SecretString>,
+    /// The seconds that the refresh token lives, unless it is used before; `None`: it does not expire, or the vendor
+    /// does not say.
+    pub refresh_expires_in: Option<i64>,
+    /// The scope that was granted.
+    pub scope: Option<String>,
+}
+
+/// What a token endpoint granted.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    /// The tokens.
+    pub tokens: Tokens,
+    /// The further members of the answer that the descriptor keeps, by configuration key.
+    pub extra: BTreeMap<String, String>,
+}

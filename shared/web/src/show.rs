@@ -1,0 +1,9 @@
+//! Records and descriptors as payloads.
+
+pub mod element;
+
+pub mod instance;
+
+pub mod link;
+
+pub mod user;
