@@ -1,4 +1,4 @@
-//! Puts an `Broker` together out of the environment and the deployment's secrets.
+//! Puts a `Broker` together out of the environment and the deployment's secrets.
 
 use std::sync::Arc;
 

@@ -11,25 +11,11 @@ use lambda_http::tower::util::MapRequestLayer;
 use lambda_http::{RequestExt, service_fn};
 use serde_json::Value;
 use tracing::Instrument;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::prelude::*;
-use web::{Route, Router, answer};
+use web::{Route, Router, answer, log};
 
 use crate::{StartError, config};
-
-/// The crates whose events are logged. A target is a prefix: `aws` alone would also let the SDK's crates in.
-const OURS: [&str; 10] = [
-    "aws::",
-    "broker::",
-    "vendors::",
-    "web::",
-    "connect::",
-    "elements::",
-    "instances::",
-    "oauth_callback::",
-    "sweep::",
-    "users::",
-];
 
 /// Serves until Lambda ends the process. A panic in a route answers 500, and the next request is served.
 pub async fn serve<S: Sync + 'static>(routes: &'static [Route<S>], state: S) -> Result<(), StartError> {
@@ -63,8 +49,8 @@ pub async fn serve_schedule<S, E: std::error::Error + Send + Sync + 'static>(
 pub fn log() {
     let level = config::optional("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok());
     let level: LevelFilter = level.unwrap_or(LevelFilter::INFO);
-    let ours =
-        OURS.iter().fold(Targets::new(), |targets, crate_name| targets.with_target(*crate_name, level));
+    let ours = filter_fn(move |event| *event.level() <= level && log::is_ours(event.target()));
+    let ours = ours.with_max_level_hint(level);
     let given = |name| config::optional(name).unwrap_or_else(|| "valetkey".to_owned());
     let labels = line::Labels {
         namespace: given(config::METRICS),

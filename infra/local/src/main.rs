@@ -4,28 +4,17 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
 use valetkey::options::Options;
-
-/// The crates whose events are logged: a library's may hold what we would never print.
-const OURS: [&str; 10] = [
-    "valetkey::",
-    "broker::",
-    "vendors::",
-    "web::",
-    "connect::",
-    "elements::",
-    "instances::",
-    "oauth_callback::",
-    "sweep::",
-    "users::",
-];
+use web::log;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let ours = OURS.iter().fold(Targets::new(), |targets, name| targets.with_target(*name, options.log));
+    let level = options.log;
+    let ours = filter_fn(move |event| *event.level() <= level && log::is_ours(event.target()));
+    let ours = ours.with_max_level_hint(level);
     tracing_subscriber::registry()
         .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(ours))
         .init();

@@ -1,4 +1,4 @@
-//! App clients: an app is registered, given another secret, and removed.
+//! Registered clients: an app is registered, given another secret, and removed.
 
 use secrecy::ExposeSecret;
 use vendors::descriptor::Element;

@@ -10,6 +10,7 @@
 //! | [`mod@page`], [`visitor`] | the pages of hosted connect; cookies and redirects |
 //! | [`router`] | routes, and the request's way through them |
 //! | [`target`] | a request's path and query, encoded exactly once |
+//! | [`log`] | which events are logged |
 
 pub mod error;
 
@@ -32,6 +33,8 @@ pub mod visitor;
 pub mod router;
 
 pub mod target;
+
+pub mod log;
 
 pub use answer::Answer;
 pub use call::Call;

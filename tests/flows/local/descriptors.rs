@@ -7,7 +7,7 @@ use std::process::Command;
 fn build_script() -> PathBuf {
     let scripts = std::fs::read_dir(tests::profile_folder().join("build")).unwrap();
     let scripts = scripts.map(|entry| entry.unwrap().path()).filter(|path| {
-        path.file_name().unwrap().to_str().unwrap().starts_with("valetkey-")
+        path.file_name().unwrap().to_str().unwrap().starts_with("vendors-")
             && path.join("build-script-build").exists()
     });
     let newest =
@@ -24,10 +24,10 @@ fn build(folder: &Path) -> String {
 #[test]
 fn a_wrong_descriptor_fails_the_build_and_is_named_with_its_file_and_place() {
     let folder = tempfile::tempdir().unwrap();
-    let elements = folder.path().join("elements");
-    std::fs::create_dir(&elements).unwrap();
+    let descriptors = folder.path().join("descriptors");
+    std::fs::create_dir(&descriptors).unwrap();
     let sound = include_str!("../../../shared/vendors/descriptors/infusionsoft.toml");
-    let write = |name: &str, text: &str| std::fs::write(elements.join(name), text).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(descriptors.join(name), text).unwrap();
     write("vendor.toml", sound);
     let said = build(folder.path());
     assert!(!said.contains("cargo::error") && folder.path().join("catalogue.rs").exists(), "{said}");
@@ -56,6 +56,6 @@ fn a_wrong_descriptor_fails_the_build_and_is_named_with_its_file_and_place() {
         let said = build(folder.path());
         let errors: Vec<_> = said.lines().filter(|line| line.starts_with("cargo::error=")).collect();
         let errors = errors.join("\n");
-        assert!(errors.contains("shared/elements") && errors.contains(expected), "{to}: {said}");
+        assert!(errors.contains("shared/vendors/descriptors") && errors.contains(expected), "{to}: {said}");
     }
 }

@@ -38,3 +38,18 @@ fn a_local_run_compiles_no_aws_sdk() {
     let sdk = local.iter().find(|name| name.starts_with("aws-sdk") || name.starts_with("aws-config"));
     assert_eq!(sdk, None);
 }
+
+#[test]
+fn the_events_of_every_crate_of_ours_are_logged() {
+    let members = tree(&["--workspace", "--depth", "0"]);
+    let not_ours = ["", "bare", "model", "tests"];
+    let mut crates: Vec<_> = members
+        .iter()
+        .filter_map(|member| member.split(' ').next())
+        .filter(|name| !not_ours.contains(name))
+        .collect();
+    crates.sort_unstable();
+    crates.dedup();
+    let expected: Vec<_> = crates.into_iter().map(|name| name.replace('-', "_")).collect();
+    assert_eq!(web::log::CRATES.to_vec(), expected);
+}

@@ -1,6 +1,6 @@
 //! A model of how a refresh happens once, checked in every order of events.
 //!
-//! It is of `lease.rs`, `renewal.rs`, `revision.rs` and `removal.rs` in `shared`: up to four racers
+//! It is of `lease.rs`, `refresh.rs`, `reauthenticate.rs` and `delete.rs` in `shared/broker/src/grant`: up to four racers
 //! ([`racer`]), who share one instance's record, its vault and a vendor that rotates ([`world`]). A racer
 //! takes the lease, looks for what dead holders have stored, asks the vendor, stores a version and names it,
 //! each as one step between which anything may happen.

@@ -1,4 +1,4 @@
-//! What a racer does: the steps of `renewal.rs`, `revision.rs` and `removal.rs`, each as long as nobody else
+//! What a racer does: the steps of `refresh.rs`, `reauthenticate.rs` and `delete.rs`, each as long as nobody else
 //! can see what is between its beginning and its end.
 
 use crate::racer::{Base, Kind, Phase, Racer, Request, Word};
@@ -59,7 +59,7 @@ impl Step<'_> {
         }
     }
 
-    /// `renewal::live` and `revision::revise` up to the lease; who must wait looks again later.
+    /// `refresh::live` and `reauthenticate::revise` up to the lease; who must wait looks again later.
     fn read(&mut self) -> Option<()> {
         let record = self.world.record;
         let due = match self.racer.kind {
@@ -351,7 +351,7 @@ impl Step<'_> {
         self.end();
     }
 
-    /// `removal::mark`.
+    /// `delete::mark`.
     fn mark(&mut self) {
         let (seen, record) = (self.racer.instance, self.world.record);
         if record.life == Life::Live && record.owner() == seen.owner() {
@@ -373,7 +373,7 @@ impl Step<'_> {
         }
     }
 
-    /// `removal::forget`, step by step.
+    /// `delete::forget`, step by step.
     fn revoke(&mut self) {
         if self.breaks(Break::RemovesOnlyTheCurrent) {
             self.racer.instance.forget_predecessors();

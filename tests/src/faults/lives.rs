@@ -71,3 +71,26 @@ impl<W: Into<String>> From<Result<W, Error>> for Answer {
         result.map_or_else(Self::from, Self::new)
     }
 }
+
+/// Gives the list of all lives, each with a name, to a macro.
+#[macro_export]
+macro_rules! with_lives {
+    ($make:ident) => {
+        $make! {
+            a_creation: $crate::faults::lives::creation::Creation,
+            an_import: $crate::faults::lives::creation::Import,
+            an_import_of_an_access_token: $crate::faults::lives::creation::ImportOfAccessToken,
+            a_callback: $crate::faults::lives::callback::Callback<$crate::faults::lives::callback::OwnClient>,
+            a_callback_with_an_app:
+                $crate::faults::lives::callback::Callback<$crate::faults::lives::callback::AppsClient>,
+            a_callback_that_authenticates_again:
+                $crate::faults::lives::callback::Callback<$crate::faults::lives::callback::Again>,
+            a_registration: $crate::faults::lives::registration::Registration,
+            a_refresh_on_demand: $crate::faults::lives::refresh::RefreshOnDemand,
+            a_refresh_by_the_sweep: $crate::faults::lives::refresh::RefreshBySweep,
+            a_consent: $crate::faults::lives::revision::Consent,
+            a_change_of_a_secret: $crate::faults::lives::revision::Rekey,
+            a_deletion: $crate::faults::lives::deletion::Deletion,
+        }
+    };
+}
