@@ -6,10 +6,8 @@ use secrecy::ExposeSecret;
 use tests::machine::{Machine, SECOND, ask, change, code, consent, create, rekey};
 use tests::stores::plan::{Fault, Plan};
 use valetkey::app::App;
-use valetkey::clock::Stopwatch;
 use valetkey::instance::Instance;
 use valetkey::removal;
-use valetkey::renewal::{self, Ask};
 use valetkey::revision::Revision;
 
 /// Longer than a lease lasts, with what the clocks may differ.
@@ -157,20 +155,6 @@ async fn a_new_consent_that_died_half_way_brings_its_configuration_along() {
         (callback(&now).as_deref(), now.name.as_str(), now.lease_owner),
         (Some(ELSEWHERE), "Renamed", None)
     );
-}
-
-#[tokio::test]
-async fn a_change_of_a_secret_that_died_after_storing_leaves_no_doubt() {
-    let (machine, plan) = (Machine::new().await, Plan::at("registry update", 2, Fault::StopBefore));
-    let made = create(&machine.sound()).await.unwrap();
-    plan.stops_in(rekey(&machine.planned(&plan), &made)).await;
-    machine.pass(LEASE_IS_DEAD);
-    machine.vendor.answers("200 OK", "", SECOND);
-    let live = renewal::live(&machine.sound(), machine.instance().await, Ask::New, Stopwatch::start())
-        .await
-        .unwrap();
-    assert_eq!(live.grant.tokens.access_token.expose_secret(), "second");
-    assert_eq!(live.grant.secret("oauth.api.key"), Some("another"));
 }
 
 #[tokio::test]

@@ -70,3 +70,36 @@ impl<W: Into<String>> From<Result<W, Error>> for Answer {
         result.map_or_else(Self::from, Self::new)
     }
 }
+
+/// Makes a test of each life that runs a function of [`faults`](crate::faults) with it, or gives the `titles` of all.
+#[macro_export]
+macro_rules! each_life {
+    (titles) => { $crate::each_life!(@lives @titles) };
+    (@titles; $($name:ident: $life:ty,)*) => {
+        [$(<$life as $crate::faults::lives::Life>::TITLE),*]
+    };
+    (@tests $module:ident $function:ident; $($name:ident: $life:ty,)*) => {
+        $(#[tokio::test]
+        async fn $name() {
+            $crate::faults::$module::$function::<$life>().await;
+        })*
+    };
+    (@lives $($then:tt)*) => {
+        $crate::each_life! {
+            $($then)*;
+            a_creation: creation::Creation,
+            an_import: creation::Import,
+            an_import_of_an_access_token: creation::ImportOfAccessToken,
+            a_callback: callback::Callback<callback::OwnClient>,
+            a_callback_with_an_app: callback::Callback<callback::AppsClient>,
+            a_callback_that_authenticates_again: callback::Callback<callback::Again>,
+            a_registration: registration::Registration,
+            a_refresh_on_demand: refresh::RefreshOnDemand,
+            a_refresh_by_the_sweep: refresh::RefreshBySweep,
+            a_consent: revision::Consent,
+            a_change_of_a_secret: revision::Rekey,
+            a_deletion: deletion::Deletion,
+        }
+    };
+    ($module:ident::$function:ident) => { $crate::each_life!(@lives @tests $module $function); };
+}

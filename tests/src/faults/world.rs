@@ -175,6 +175,8 @@ impl World {
                 held.insert(self.grant_of(&instance).await);
             }
         }
+        let mut elsewhere = self.family.grants().into_iter().filter(|grant| grant.is_elsewhere);
+        assert!(elsewhere.all(|grant| grant.alive), "its owner has brought it along, and keeps it");
         let replaced = |grant: &Known| held.iter().any(|held| grant.number <= *held);
         let nowhere = self.family.grants().into_iter().filter(|grant| grant.alive && !grant.is_elsewhere);
         // Whoever consents again, and hears nothing of the vendor's, goes on with the grant before.
