@@ -1,21 +1,10 @@
 //! A process dies at every operation of every life, on both stacks; `shared/crashes.md` says what comes of it.
 
-use tests::faults::lives::Life;
-use tests::faults::table;
+use tests::faults::lives::{callback, creation, deletion, refresh, registration, revision};
 
-/// Makes a test of each life.
-macro_rules! lives {
-    ($($name:ident: $life:ty),* $(,)?) => {
-        $(#[tokio::test]
-        async fn $name() {
-            table::deaths::<$life>().await;
-        })*
+tests::each_life!(table::deaths);
 
-        #[test]
-        fn the_table_has_a_section_of_every_life_and_no_other() {
-            table::has_sections(&[$(<$life>::TITLE),*]);
-        }
-    };
+#[test]
+fn the_tables_are_those_of_all_lives() {
+    tests::faults::table::has_sections(&tests::each_life!(titles));
 }
-
-tests::with_lives!(lives);

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use broker::Broker;
-use broker::clock::Stopwatch;
 use broker::grant::delete;
 use broker::grant::reauthenticate::Revision;
-use broker::grant::refresh::{self, Ask};
 use broker::record::instance::Instance;
 use secrecy::ExposeSecret;
 use tests::Status as _;
@@ -158,20 +156,6 @@ async fn a_new_consent_that_died_half_way_brings_its_configuration_along() {
         (callback(&now).as_deref(), now.name.as_str(), now.lease_owner),
         (Some(ELSEWHERE), "Renamed", None)
     );
-}
-
-#[tokio::test]
-async fn a_change_of_a_secret_that_died_after_storing_leaves_no_doubt() {
-    let (machine, plan) = (Machine::new().await, Plan::at("registry update", 2, Fault::StopBefore));
-    let made = create(&machine.sound()).await.unwrap();
-    plan.stops_in(rekey(&machine.planned(&plan), &made)).await;
-    machine.pass(LEASE_IS_DEAD);
-    machine.vendor.answers("200 OK", "", SECOND);
-    let live = refresh::live(&machine.sound(), machine.instance().await, Ask::New, Stopwatch::start())
-        .await
-        .unwrap();
-    assert_eq!(live.grant.tokens.access_token.expose_secret(), "second");
-    assert_eq!(live.grant.secret("oauth.api.key"), Some("another"));
 }
 
 #[tokio::test]

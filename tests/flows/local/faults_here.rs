@@ -1,17 +1,16 @@
 //! Stores fail at every operation of every life, vendors of every habit are in trouble, processes stall, and clocks
 //! differ: on one machine alone, since these are thousands of scenarios.
 
-use tests::faults::{product, table};
+/// What is answered when a store fails; `shared/crashes.md` says it too.
+mod failures {
+    use tests::faults::lives::{callback, creation, deletion, refresh, registration, revision};
 
-/// Makes a test of each life.
-macro_rules! lives {
-    ($($name:ident: $life:ty),* $(,)?) => {
-        $(#[tokio::test]
-        async fn $name() {
-            table::failures::<$life>().await;
-            product::strikes::<$life>().await;
-        })*
-    };
+    tests::each_life!(table::failures);
 }
 
-tests::with_lives!(lives);
+/// Everything else.
+mod strikes {
+    use tests::faults::lives::{callback, creation, deletion, refresh, registration, revision};
+
+    tests::each_life!(product::strikes);
+}

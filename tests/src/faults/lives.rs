@@ -19,7 +19,8 @@ pub trait Life: Sized {
     /// The heading of its section in `shared/crashes.md`.
     const TITLE: &'static str;
 
-    /// Whether another process takes over what a process has left that stands still.
+    /// Whether it is struck by stalls, wrong clocks and every habit of vendors, since others take over its lease. One
+    /// life of each kind is enough.
     const IS_TAKEN_OVER: bool = false;
 
     /// Makes what it begins with.
@@ -72,25 +73,35 @@ impl<W: Into<String>> From<Result<W, Error>> for Answer {
     }
 }
 
-/// Gives the list of all lives, each with a name, to a macro.
+/// Makes a test of each life that runs a function of [`faults`](crate::faults) with it, or gives the `titles` of all.
 #[macro_export]
-macro_rules! with_lives {
-    ($make:ident) => {
-        $make! {
-            a_creation: $crate::faults::lives::creation::Creation,
-            an_import: $crate::faults::lives::creation::Import,
-            an_import_of_an_access_token: $crate::faults::lives::creation::ImportOfAccessToken,
-            a_callback: $crate::faults::lives::callback::Callback<$crate::faults::lives::callback::OwnClient>,
-            a_callback_with_an_app:
-                $crate::faults::lives::callback::Callback<$crate::faults::lives::callback::AppsClient>,
-            a_callback_that_authenticates_again:
-                $crate::faults::lives::callback::Callback<$crate::faults::lives::callback::Again>,
-            a_registration: $crate::faults::lives::registration::Registration,
-            a_refresh_on_demand: $crate::faults::lives::refresh::RefreshOnDemand,
-            a_refresh_by_the_sweep: $crate::faults::lives::refresh::RefreshBySweep,
-            a_consent: $crate::faults::lives::revision::Consent,
-            a_change_of_a_secret: $crate::faults::lives::revision::Rekey,
-            a_deletion: $crate::faults::lives::deletion::Deletion,
+macro_rules! each_life {
+    (titles) => { $crate::each_life!(@lives @titles) };
+    (@titles; $($name:ident: $life:ty,)*) => {
+        [$(<$life as $crate::faults::lives::Life>::TITLE),*]
+    };
+    (@tests $module:ident $function:ident; $($name:ident: $life:ty,)*) => {
+        $(#[tokio::test]
+        async fn $name() {
+            $crate::faults::$module::$function::<$life>().await;
+        })*
+    };
+    (@lives $($then:tt)*) => {
+        $crate::each_life! {
+            $($then)*;
+            a_creation: creation::Creation,
+            an_import: creation::Import,
+            an_import_of_an_access_token: creation::ImportOfAccessToken,
+            a_callback: callback::Callback<callback::OwnClient>,
+            a_callback_with_an_app: callback::Callback<callback::AppsClient>,
+            a_callback_that_authenticates_again: callback::Callback<callback::Again>,
+            a_registration: registration::Registration,
+            a_refresh_on_demand: refresh::RefreshOnDemand,
+            a_refresh_by_the_sweep: refresh::RefreshBySweep,
+            a_consent: revision::Consent,
+            a_change_of_a_secret: revision::Rekey,
+            a_deletion: deletion::Deletion,
         }
     };
+    ($module:ident::$function:ident) => { $crate::each_life!(@lives @tests $module $function); };
 }

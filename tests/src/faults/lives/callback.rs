@@ -31,8 +31,6 @@ pub struct Callback<K>(Visit, PhantomData<K>);
 pub trait Kind {
     /// The life's heading.
     const TITLE: &'static str;
-    /// Whether another process takes over what was left.
-    const IS_TAKEN_OVER: bool = false;
 
     /// Makes the link.
     async fn link(machine: &Machine) -> Link;
@@ -123,7 +121,6 @@ async fn opens_again(machine: &Machine, visit: &Visit) -> Answer {
 
 impl<K: Kind> Life for Callback<K> {
     const TITLE: &'static str = K::TITLE;
-    const IS_TAKEN_OVER: bool = K::IS_TAKEN_OVER;
 
     async fn set_up(world: &World) -> Self {
         let link = K::link(&world.machine).await;
@@ -173,7 +170,6 @@ impl Kind for AppsClient {
 
 impl Kind for Again {
     const TITLE: &'static str = "A visitor's callback that authenticates an instance again";
-    const IS_TAKEN_OVER: bool = true;
 
     async fn link(machine: &Machine) -> Link {
         create(&machine.sound()).await.unwrap();
