@@ -258,7 +258,7 @@ def adoption(template):
         for key, resource in template["Resources"].items()
     ]
     query = re.search(r'--query "(\[.*?\]\[\])"', page, re.DOTALL)[1].replace("\\\n", "")
-    imported = jmespath.search(query, {"StackResources": deleted})
+    imported = jmespath.search(query, {"StackResourceSummaries": deleted})
     identifiers = {"AWS::KMS::Key": "KeyId", "AWS::DynamoDB::Table": "TableName", "AWS::SecretsManager::Secret": "Id"}
     expected = [
         {

@@ -25,7 +25,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value = ".valetkey")]
     pub data: PathBuf,
 
-    /// Folder of further elements, one vendor a TOML file, as in shared/elements; one that has a
+    /// Folder of further elements, one vendor a TOML file, as in shared/vendors/descriptors; one that has a
     /// built-in's key takes its place
     #[arg(long, value_name = "DIR")]
     pub elements: Option<PathBuf>,

@@ -85,7 +85,8 @@ impl Error {
         }
     }
 
-    /// Whether this deployment is at fault: no caller, no vendor and no store that is out of reach can cause it.
+    /// Whether this deployment is at fault: a mistake of ours, a store that does not hold what it should, or one that did
+    /// not take what a vendor granted.
     pub fn is_fault(&self) -> bool {
         matches!(self, Self::Unkept(_) | Self::Store(StoreError::Damaged(_)) | Self::Internal(_))
     }

@@ -1,4 +1,4 @@
-//! What is told of vendors and of an instance's life: one line an event, with its metrics.
+//! Log events and metrics for vendor calls and instances: one line an event.
 //!
 //! A field of an event that is named `count.Name`, `milliseconds.Name` or `seconds.Name` is a metric; an event
 //! that measures milliseconds is also told for its `element` alone. On AWS a log line carries it (CloudWatch's
@@ -132,9 +132,11 @@ pub(crate) fn unrevoked(instance: &Instance, cause: &Error) {
     tell!(warn, GrantUnrevoked, instance, ?cause, "a grant was not revoked at the vendor");
 }
 
-/// A vendor granted, and the grant could not be stored at once; it may be found yet.
+/// A vendor granted, and the grant could not be stored at once; it may be found yet. That is no fault of ours when what
+/// the caller sent meanwhile does not fit beside it.
 pub(crate) fn unkept(instance: &Instance, cause: &Error) {
-    tell!(error, GrantUnkept, instance, fault = true, ?cause, "a new grant is not kept yet");
+    let fault = !matches!(cause, Error::Invalid(_));
+    tell!(error, GrantUnkept, instance, fault, ?cause, "a new grant is not kept yet");
 }
 
 /// A grant that may have been made is nowhere. That is no fault when the vendor did not answer.

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::elements::Element;
 
-/// An instance, with its element token and without its secrets.
-#[derive(Debug, Serialize, Deserialize)]
+/// An instance, with its element token and without its secrets. It has no `Debug`, since the token is a secret.
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "the platform's shape")]
 pub struct Instance {
@@ -81,7 +81,7 @@ pub struct InstanceCount {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ElementCount {
-    /// The element's number; absent in the catalogue: null.
+    /// The element's number; null when the catalogue does not have the element.
     pub element_id: Option<u32>,
     /// The element's key.
     pub element_key: String,

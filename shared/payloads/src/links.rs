@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A link, without its secrets.
-#[derive(Debug, Serialize, Deserialize)]
+/// A link, without its secrets. It has no `Debug`, since whoever has its id or URL can open it.
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
     /// The link's id. Whoever has it can open the link.

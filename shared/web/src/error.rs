@@ -45,7 +45,7 @@ impl From<ElementError> for Error {
 }
 
 impl Error {
-    /// Whether this deployment is at fault: no caller, no vendor and no store that is out of reach can cause it.
+    /// Whether this deployment is at fault, and not a caller or a vendor.
     pub fn is_fault(&self) -> bool {
         matches!(self, Self::Broker(error) if error.is_fault())
     }

@@ -1,4 +1,4 @@
-//! Which events are logged: those of our own crates. A library's may hold what we would never print.
+//! Which events are logged: those of our own crates. A library's events may contain secrets.
 
 /// Our own crates, by name.
 pub const CRATES: [&str; 13] = [

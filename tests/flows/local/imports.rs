@@ -119,7 +119,9 @@ fn upward(modules: &Modules) -> Vec<String> {
         let has_place = !module.is_empty() || modules[""].contains(&format!("pub struct {BROKER} "));
         for path in paths(source) {
             let other = module_of(&path, modules);
-            if !other.is_empty() && has_place && !may_name(own, &other, modules) {
+            // A type that the root gives on hides the module that it comes from.
+            let hidden = other.is_empty() && path.starts_with(char::is_uppercase);
+            if hidden || !other.is_empty() && has_place && !may_name(own, &other, modules) {
                 found.push(format!("{own} names crate::{path}"));
             }
         }
@@ -148,6 +150,7 @@ fn a_path_that_leads_upward_is_found_wherever_it_stands() {
         ("store::records", "fn f() { crate::grant::create::create(); }"),
         ("record::user", "use crate::record::session::Session;"),
         ("record::settings", "use crate::Broker;"),
+        ("store::records", "use crate::Error;"),
         ("record::user", "fn f() -> crate::record::X { todo() }"),
     ];
     for (module, line) in planted {

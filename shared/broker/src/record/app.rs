@@ -44,11 +44,11 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the client's id.
+    /// Opens the client's id. An app has none until it is registered, and none that opens after the connect key has
+    /// changed: its owner gives key and secret again.
     pub fn client_id(&self, seal: &Seal) -> Result<String, Error> {
-        let Some(sealed) = &self.client else { return Err(Error::AppIncomplete(self.id.clone())) };
-        let damaged = || StoreError::Damaged("what is sealed in an app does not open".into());
-        Ok(seal.open_text([&self.id.0, "client"], sealed).ok_or_else(damaged)?)
+        let opened = self.client.as_ref().and_then(|sealed| seal.open_text([&self.id.0, "client"], sealed));
+        opened.ok_or_else(|| Error::AppIncomplete(self.id.clone()))
     }
 }
 
@@ -146,4 +146,21 @@ pub async fn list(
     let place = (PREFIX, after.map(|id| format!("{PREFIX}{id}")));
     let wanted = |app: &App| element.is_none_or(|element| element.identity.key == app.element);
     records::records(registry, &partition(user), place, limit, limit + 1, wanted).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::keyring::Key as Secret;
+
+    #[test]
+    fn an_app_whose_connect_key_has_changed_asks_for_its_key_and_secret_again() {
+        let [old, new] = ["old", "new"].map(|master| Seal::new(&Secret::derive(master.as_bytes(), "client")));
+        let id = AppId("a".repeat(40));
+        let client = Some(old.close_text([&id.0, "client"], "planted-id"));
+        let app = App { id, user: UserId(1), element: "e".into(), name: "n".into(), created: 0, client };
+        assert_eq!(app.client_id(&old).unwrap(), "planted-id");
+        let error = app.client_id(&new).unwrap_err();
+        assert!(matches!(error, Error::AppIncomplete(_)) && !error.is_fault(), "{error}");
+    }
 }

@@ -17,7 +17,7 @@ use crate::client::tls::{self, BuildError};
 use crate::descriptor::{ClientAuthentication, Encoding, Endpoint};
 use crate::error::VendorError;
 
-/// How much of a vendor is borne.
+/// Time and size limits for a vendor call.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// The time to make a connection.
