@@ -1,10 +1,13 @@
 //! What counts as a fault of this deployment, and so stops the deployment of a version. Nothing that a caller or a
 //! vendor can cause may count.
 
+use std::collections::BTreeMap;
+
 use broker::Error;
+use broker::grant::reauthenticate::Revision;
 use broker::hosted_connect::Branding;
 use broker::store::StoreError;
-use tests::machine::{Machine, create};
+use tests::machine::{Machine, change, code, create};
 use tests::stores::plan::{Fault, Plan};
 use tests::told::Told;
 use vendors::error::VendorError;
@@ -83,4 +86,21 @@ async fn a_grant_that_is_lost_is_a_fault_unless_the_vendor_did_not_answer() {
     machine.pass(3_700);
     machine.sweep().await;
     assert_eq!((told.count("GrantLost"), told.values("fault")), (1, vec!["false".into()]));
+}
+
+#[tokio::test]
+async fn a_grant_that_does_not_fit_beside_what_its_owner_sent_meanwhile_is_no_fault() {
+    let long = |key: &str| BTreeMap::from([(key.to_owned(), Some("x".repeat(20_000)))]);
+    let (machine, plan) = (Machine::new().await, Plan::at("registry update", 2, Fault::StopBefore));
+    let made = create(&machine.sound()).await.unwrap();
+    let (told, _guard) = Told::listen();
+    let consent = Revision { proof: Some(code()), configuration: Some(long("mine")), ..Revision::default() };
+    let broker = machine.planned(&plan);
+    let mut consenting = Box::pin(change(&broker, &made, consent));
+    plan.stops_in(&mut consenting).await;
+    let other = Revision { configuration: Some(long("other")), ..Revision::default() };
+    change(&machine.sound(), &machine.instance().await, other).await.unwrap();
+    plan.wake();
+    assert!(matches!(consenting.await, Err(Error::Invalid(_))));
+    assert_eq!((told.count("GrantUnkept"), told.values("fault")), (1, vec!["false".into()]));
 }
