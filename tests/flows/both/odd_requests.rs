@@ -201,7 +201,8 @@ async fn a_header_that_cannot_be_used_is_as_good_as_none() {
     let sent = || Odd::new("instances", format!("{BASE}/instances/1"));
     let known = sent().header("authorization", secrets.as_str()).send(&broker).await;
     assert_eq!(known.0, 404);
-    for byte in (0..=u8::MAX).filter(|byte| *byte != b'\n' || on_lambda()) {
+    // Over a socket one ends the line, and the server refuses the other.
+    for byte in (0..=u8::MAX).filter(|byte| ![b'\n', b'\r'].contains(byte) || on_lambda()) {
         let other = sent().header("authorization", secrets.as_str()).header("user-agent", [b'a', byte, b'b']);
         assert_eq!(other.send(&broker).await, known, "{byte:#04x}");
         // A comma parts two credentials, of which the second is none.

@@ -130,8 +130,9 @@ struct Recorder {
 }
 
 /// Starts a proxy before an emulator, and gives its address.
-pub(super) async fn start(service: &'static str, emulator: &'static str, calls: &Calls) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+pub(super) fn start(service: &'static str, emulator: &'static str, calls: &Calls) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let recorder = Recorder { service, emulator, calls: calls.clone(), http: client::http() };
     let routes = axum::Router::new().fallback(record).with_state(recorder);
@@ -139,13 +140,13 @@ pub(super) async fn start(service: &'static str, emulator: &'static str, calls: 
     address
 }
 
-async fn serve(mut listener: TcpListener, routes: axum::Router, connections: Arc<Connections>) {
-    let address = listener.local_addr().unwrap();
+/// Serves, and closes all connections when it is told to. The port is never given up, so that nobody else takes it.
+async fn serve(port: std::net::TcpListener, routes: axum::Router, connections: Arc<Connections>) {
     loop {
+        let listener = TcpListener::from_std(port.try_clone().unwrap()).unwrap();
         let waiting = Arc::clone(&connections);
         let hang_up = async move { waiting.hang_up.notified().await };
         axum::serve(listener, routes.clone()).with_graceful_shutdown(hang_up).await.unwrap();
-        listener = TcpListener::bind(address).await.unwrap();
         connections.hung_up.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -105,7 +105,7 @@ impl Stack {
                 ("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB", emulators::dynamodb()),
                 ("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", emulators::secrets_manager()),
             ] {
-                let address = binaries.reached(&recorder::start(service, emulator, &recorded).await).await;
+                let address = binaries.reached(&recorder::start(service, emulator, &recorded)).await;
                 variables.insert(variable.to_owned(), address);
             }
             calls.insert(deployed.binary.clone(), recorded);
