@@ -1,115 +1,124 @@
-//! A racer: one request to us, from its beginning to its end.
+//! Who races: each racer is one attempt of one process, which may die or stand still between any two steps.
 
-use crate::world::{DOUBT_ENDS, Id, LASTS, Life, Record, Tick, Token, Version, World};
+use std::hash::{Hash, Hasher};
 
-/// What a racer is there for.
+use crate::item::{Grant, Instance};
+use crate::phase::{Creation, Move, Phase, Refresh};
+use crate::world::{Id, Token};
+
+/// What a racer wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Wants a live access token: `Ask::Lasting`.
-    Caller,
-    /// Wants a new access token: `Ask::New`.
-    Sweep,
-    /// Brings the code of a new consent.
+    /// Refreshes the tokens.
+    Refresh,
+    /// Moves the tokens into Secrets Manager.
+    Settle,
+    /// Moves the tokens back into the record.
+    Unsettle,
+    /// Exchanges the code of a new consent.
     Consent,
-    /// Changes a secret of the configuration.
-    Rekey,
-    /// Deletes the instance.
-    Removal,
+    /// The same, and the vendor answers without a refresh token.
+    BareConsent,
+    /// Exchanges a code that another racer has too.
+    SameCode,
+    /// Exchanges the code of a new consent, and brings a new client.
+    NewClient,
+    /// Changes the settings.
+    ChangeSettings,
+    /// Deletes the instance and revokes its grant.
+    Delete,
+    /// Deletes the instance without revoking.
+    DeleteWithoutRevoking,
+    /// Creates an instance by a code, which another racer may have too.
+    Create,
+    /// Creates an instance by a refresh token, which another racer may have too.
+    Import,
+    /// Finishes what others have left.
+    Sweep,
 }
 
-/// Where a racer stands.
+impl Kind {
+    /// Tells whether it exchanges a code.
+    pub fn exchanges(self) -> bool {
+        matches!(self, Self::Consent | Self::BareConsent | Self::SameCode | Self::NewClient | Self::Create)
+    }
+
+    /// Tells whether it makes an instance.
+    pub fn creates(self) -> bool {
+        matches!(self, Self::Create | Self::Import)
+    }
+}
+
+/// Where a racer's request to the vendor is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// Has not begun.
-    #[default]
-    Idle,
-    /// Reads the record.
-    Read,
-    /// Takes the lease.
-    Take,
-    /// Gives back a lease that it cannot use.
-    Abandon,
-    /// Holds the lease; looks for what its predecessors have stored.
-    Roll,
-    /// Holds the lease; is about to ask the vendor, if it must.
-    Ask,
-    /// Holds the lease; has asked.
-    Wait,
-    /// Holds the lease; is about to store the version.
-    Store,
-    /// Has stored; is about to name the version.
-    Commit,
-    /// Gives the lease back with what is to be written down.
-    Close(Word),
-    /// Has a grant of an instance that is deleted; revokes it.
-    Unkept,
-    /// Marks the record.
-    Mark,
-    /// Revokes the grant of the marked record.
-    Revoke,
-    /// Removes the secret.
-    Erase,
-    /// Removes the record.
-    Forget,
-    /// Is done, or dead.
-    End,
-}
-
-/// What is written down when nothing was stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Word {
-    /// Nothing.
-    Nothing,
-    /// That a refresh is in doubt.
-    Doubt,
-    /// That the grant has ended.
-    Dead,
-}
-
-/// What the record must be told of a predecessor's version.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Base {
+pub enum Request {
     /// There is none.
     #[default]
     None,
-    /// Its generation and id; the tokens are those that the record knows.
-    Secrets,
-    /// All of it.
-    Tokens,
+    /// On its way. It may outlive its sender.
+    Sent,
+    /// The vendor has answered with tokens.
+    Granted,
+    /// The vendor has refused.
+    Refused,
+    /// The vendor has certainly not acted on it.
+    Failed,
 }
 
-/// A refresh request that was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Request {
-    /// With which refresh token.
-    pub token: Token,
-    /// How many ticks ago.
-    pub age: Tick,
-}
-
-/// One request to us, from its beginning to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// One racer.
+#[expect(clippy::struct_excessive_bools, reason = "each notes one thing that happened to the racer")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Racer {
-    /// What it is there for.
+    /// What it wants.
     pub kind: Kind,
     /// Its owner id.
     pub id: Id,
-    /// Where it stands.
+    /// Its next step.
     pub phase: Phase,
-    /// How many ticks ago it began.
-    pub age: Tick,
-    /// Whether it stands still and is taken for dead.
-    pub asleep: bool,
-    /// The record as it was read, and under the lease `Lease::instance`.
-    pub instance: Record,
-    /// What the record must be told first.
-    pub base: Base,
-    /// When it lost the lease to one who gave it back: the generation at which it may still commit.
-    pub unleased_at: Option<u8>,
-    /// The grant that it has.
-    pub grant: Option<Version>,
-    /// Its request, which may outlive it.
-    pub request: Option<Request>,
+    /// The instance at which it works.
+    pub place: u8,
+    /// Whether its `asking` or its slot has ended while it stood still.
+    pub late: bool,
+    /// Whether it is a maker whose time is up.
+    pub overdue: bool,
+    /// The grant as it was read.
+    pub grant: Grant,
+    /// The instance as it was read.
+    pub instance: Instance,
+    /// The number that it was given: for a refresh `last`, for a consent `consents`.
+    pub number: u8,
+    /// The number of the tokens that it found; the name that it gave to a secret.
+    pub found: u8,
+    /// Its request.
+    pub request: Request,
+    /// The pair whose refresh token it sent, or which it expects for a code.
+    pub token: Token,
+    /// Whether it has the vendor's tokens.
+    pub got: bool,
+    /// Whether it has stored them.
+    pub kept: bool,
+    /// Whether it has put the instance.
+    pub put: bool,
+    /// Whether one who was taken for dead has stored its tokens after this one had looked.
+    pub overtaken: bool,
+}
+
+impl Hash for Racer {
+    /// Skips what is always empty before a racer begins and after it has ended.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.phase.hash(state);
+        self.kind.hash(state);
+        if self.phase == Phase::Start || self.phase == Phase::End && self.request == Request::None {
+            return;
+        }
+        let flags = [self.late, self.overdue, self.got, self.kept, self.put, self.overtaken];
+        let flags = flags.iter().fold(0, |set, flag| set << 1 | u8::from(*flag));
+        let Token { family, number } = self.token;
+        [flags, self.place, self.number, self.found, family, number].hash(state);
+        self.request.hash(state);
+        self.grant.hash(state);
+        self.instance.hash(state);
+    }
 }
 
 impl Racer {
@@ -118,60 +127,97 @@ impl Racer {
         Self {
             kind,
             id,
-            phase: Phase::Idle,
-            age: 0,
-            asleep: false,
-            instance: Record::default(),
-            base: Base::None,
-            unleased_at: None,
-            grant: None,
-            request: None,
+            phase: Phase::Start,
+            place: 0,
+            late: false,
+            overdue: false,
+            grant: Grant::default(),
+            instance: Instance::default(),
+            number: 0,
+            found: 0,
+            request: Request::None,
+            token: Token::default(),
+            got: false,
+            kept: false,
+            put: false,
+            overtaken: false,
         }
     }
 
-    /// Tells whether it runs.
-    pub fn is_at_work(&self) -> bool {
-        !matches!(self.phase, Phase::Idle | Phase::End)
+    /// Makes one that has ended.
+    pub fn ended(kind: Kind, id: Id) -> Self {
+        Self { phase: Phase::End, ..Self::new(kind, id) }
     }
 
-    /// Tells whether it may ask the vendor, or is waiting for the answer.
-    pub fn may_ask(&self) -> bool {
-        matches!(self.phase, Phase::Roll | Phase::Ask | Phase::Wait) && !self.asleep
-    }
-
-    /// Tells whether its grant is in the vault, of an instance that lives.
-    pub fn has_kept(&self, world: &World) -> bool {
-        let stored = world.read(self.id, false).is_some() && world.record.life == Life::Live;
-        stored || self.kind == Kind::Rekey
-    }
-
-    /// Ends it: by itself or by death. What it has not stored is lost.
-    pub fn end(&mut self, world: &mut World) {
-        if !self.has_kept(world)
-            && let Some(grant) = self.grant
-        {
-            world.family(grant.token).lost = true;
-        }
-        *self = Self { phase: Phase::End, request: self.request, ..Self::new(self.kind, self.id) };
-    }
-
-    /// Lets a tick pass; a request that has run too long is ended by the platform.
-    pub fn pass(&mut self, world: &mut World) {
-        self.request = self.request.filter(|request| request.age < DOUBT_ENDS);
-        if let Some(request) = &mut self.request {
-            request.age += 1;
-        }
-        if !self.is_at_work() || self.asleep {
-            return;
-        }
-        if self.age == LASTS {
-            self.end(world);
+    /// Ends it. Only a request that is on its way stays.
+    pub fn end(&mut self) {
+        let ended = Self::ended(self.kind, self.id);
+        *self = if self.request == Request::Sent {
+            Self {
+                request: Request::Sent,
+                token: self.token,
+                number: self.number,
+                instance: self.instance,
+                place: self.place,
+                ..ended
+            }
         } else {
-            self.age += 1;
+            ended
+        };
+    }
+
+    /// Tells whether it has not ended.
+    pub fn is_active(&self) -> bool {
+        self.phase != Phase::End
+    }
+
+    /// Tells whether it waits for the vendor.
+    pub fn waits(&self) -> bool {
+        self.phase == Phase::Wait
+    }
+
+    /// Tells whether its request is on its way.
+    pub fn has_sent(&self) -> bool {
+        self.request == Request::Sent
+    }
+
+    /// Tells whether it refreshes, from the take to the last write of the grant. An import takes `asking`
+    /// with the put of its grant.
+    pub fn refreshes(&self) -> bool {
+        let imports = self.kind == Kind::Import;
+        match self.phase {
+            Phase::Refresh(_) => true,
+            Phase::Wait => !self.kind.exchanges(),
+            Phase::Create(Creation::Grant | Creation::ReadBoth) => imports,
+            _ => false,
         }
     }
 
-    pub(crate) fn go(&mut self, phase: Phase) {
-        self.phase = phase;
+    /// Tells whether it has been answered with tokens that it has not stored.
+    pub fn holds_answer(&self) -> bool {
+        (self.request == Request::Granted || self.got) && !self.kept
+    }
+
+    /// Tells whether it may still read or write a secret.
+    pub fn uses_secret(&self, place: u8, name: u8) -> bool {
+        if self.place != place || self.late {
+            return false;
+        }
+        match self.phase {
+            Phase::Refresh(Refresh::ReadOther | Refresh::Take | Refresh::Refuse) => false,
+            Phase::Refresh(_) | Phase::Move(Move::Put | Move::Unseal) => self.grant.secret.name == name,
+            Phase::Wait => !self.kind.exchanges() && self.grant.secret.name == name,
+            Phase::Move(Move::Name) => self.found == name,
+            _ => false,
+        }
+    }
+
+    /// Returns the pair that the vendor gives it.
+    pub fn answer(&self) -> Token {
+        if self.kind.exchanges() {
+            self.token
+        } else {
+            Token { family: self.token.family, number: self.number }
+        }
     }
 }
