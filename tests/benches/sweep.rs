@@ -19,11 +19,10 @@ use axum::routing::post;
 use axum::{Json, Router};
 use broker::Broker;
 use broker::clock::Stopwatch;
-use broker::grant::obtain::Proof;
 use broker::grant::sweep::{Limits, sweep};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
-use tests::machine::{Machine, create_at};
+use tests::machine::{Machine, code, create_at};
 use tokio::net::TcpListener;
 use vendors::catalogue::{Catalogue, read_folder};
 
@@ -97,8 +96,7 @@ async fn main() {
     let make = |number: usize| {
         let broker = &broker;
         async move {
-            let proof = Proof::Code("code".to_owned().into(), None);
-            create_at(broker, &format!("vendor{}", number % 5), proof).await.unwrap();
+            create_at(broker, &format!("vendor{}", number % 5), code()).await.unwrap();
         }
     };
     stream::iter((0..total).map(make)).buffer_unordered(AT_ONCE).collect::<()>().await;

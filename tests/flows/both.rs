@@ -2,6 +2,7 @@
 
 mod browser_connect;
 mod callbacks;
+mod clocks;
 mod connect;
 mod connect_attacks;
 mod connect_urls;
@@ -11,12 +12,14 @@ mod durability;
 mod faults_everywhere;
 mod flow;
 mod leaks;
-mod leases;
 pub(crate) mod odd_requests;
 mod oidc_provider;
+mod outages;
 mod refresh;
 mod revisions;
 mod smoke;
 mod sweep;
+mod takeovers;
+mod twice;
 mod users;
 mod vendor_faults;

@@ -9,6 +9,7 @@ mod deploy;
 mod descriptors;
 mod events;
 mod faults_here;
+mod folders;
 mod fuzz;
 mod hosts;
 mod imports;

@@ -162,7 +162,7 @@ def kept(template):
     """What is kept when a stack is deleted goes with a failed first deploy, and has no name that a second would take."""
     stack = Stack(template)
     keeping = [key for key, resource in template["Resources"].items() if "DeletionPolicy" in resource]
-    assert len(keeping) == 7, keeping
+    assert len(keeping) == 8, keeping
     for key, resource in stack.resources.items():
         policy = resource.get("DeletionPolicy", "Delete")
         # SAM's versions: they have no name, and go with their function.
@@ -222,7 +222,7 @@ def faults_of(template, function):
         # The sweep alone finds that a grant is lost.
         faults.add("GrantLost")
     if "secretsmanager:PutSecretValue" in json.dumps(role):
-        faults.add("GrantUnkept")
+        faults.add("GrantNotSaved")
     return faults
 
 

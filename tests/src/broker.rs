@@ -7,9 +7,8 @@ use std::process::{ExitStatus, Stdio};
 
 use broker::clock::Clock;
 use broker::id::InstanceId;
-use broker::id::UserId;
-use broker::record::instance;
-use broker::store::records::{Change, DUE, Registry, Written};
+use broker::record::grant;
+use broker::store::records::{Change, DUE, Item, Registry, Written};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -47,6 +46,11 @@ impl Broker {
     /// Starts a broker with further arguments on a new folder.
     pub async fn start(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        Self::start_in(folder, arguments).await
+    }
+
+    /// Starts a broker with its data below a folder.
+    pub async fn start_in(folder: TempDir, arguments: &[&str]) -> Self {
         let data = folder.path().join("data");
         let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let (child, stdout, first_line) = spawn(&data, &arguments).await;
@@ -76,6 +80,14 @@ impl Broker {
             (self.child, self.stdout, self.first_line) = spawn(&self.data, &self.arguments).await;
             self.client.base = base(&self.first_line);
         }
+    }
+
+    /// Starts the process on other data, with a further argument this once.
+    pub async fn restart_on(&mut self, data: PathBuf, argument: &str) {
+        let arguments: Vec<_> = self.arguments.iter().cloned().chain([argument.to_owned()]).collect();
+        (self.child, self.stdout, self.first_line) = spawn(&data, &arguments).await;
+        self.client.base = base(&self.first_line);
+        self.data = data;
     }
 
     /// Reads on in what the process prints, up to the line that holds `word`.
@@ -161,8 +173,7 @@ impl Broker {
     pub async fn is_due(&self, id: u64) {
         let now = Clock::System.now();
         let change = Change::default().set(DUE, now).set("refresh_expires", now);
-        let written =
-            self.registry().update(&instance::key(UserId(1), InstanceId(id)), change).await.unwrap();
+        let written = self.registry().update(&grant::key(InstanceId(id)), change).await.unwrap();
         assert!(matches!(written, Written::Done(_)));
     }
 
@@ -172,9 +183,13 @@ impl Broker {
         let now = Clock::System.now();
         let change =
             Change::default().set("access_issued", now + issued).set("access_expires", now + expires);
-        let written =
-            self.registry().update(&instance::key(UserId(1), InstanceId(id)), change).await.unwrap();
+        let written = self.registry().update(&grant::key(InstanceId(id)), change).await.unwrap();
         assert!(matches!(written, Written::Done(_)));
+    }
+
+    /// Reads the record of a grant.
+    pub async fn grant(&self, id: u64) -> Item {
+        self.registry().get(&grant::key(InstanceId(id))).await.unwrap().unwrap()
     }
 
     /// Opens the registry beside what is tested.
@@ -203,7 +218,9 @@ pub fn command() -> Command {
 async fn spawn(data: &Path, arguments: &[String]) -> (Child, BufReader<ChildStdout>, String) {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(log_path(data)).unwrap();
     let mut command = command();
-    command.arg("--data").arg(data).args(["--port", "0"]).args(arguments);
+    // Where tokens rest is for the functions to know.
+    let own = arguments.iter().filter(|argument| !argument.starts_with("--token-store="));
+    command.arg("--data").arg(data).args(["--port", "0"]).args(own);
     let mut child = command.stderr(log).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();

@@ -1,7 +1,7 @@
 //! A vendor that keeps books of its refresh tokens as real ones do, with the habits that differ between them,
 //! and that fails on demand before or after it has acted.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use broker::clock::{Clock, Timestamp};
@@ -94,7 +94,7 @@ struct Books {
     outage: Option<Trouble>,
     lifetimes: Option<Lifetimes>,
     grants: Vec<Grant>,
-    codes: BTreeSet<String>,
+    codes: BTreeMap<String, usize>,
     asked: usize,
     reused: usize,
 }
@@ -132,7 +132,7 @@ pub struct Lifetimes {
 impl Family {
     /// Opens the books of a vendor with this habit.
     pub fn new(habit: Habit) -> Self {
-        let (grants, codes, asked, reused) = (Vec::new(), BTreeSet::new(), 0, 0);
+        let (grants, codes, asked, reused) = (Vec::new(), BTreeMap::new(), 0, 0);
         let books =
             Books { habit, trouble: None, outage: None, lifetimes: None, grants, codes, asked, reused };
         Self(Arc::new(Mutex::new(books)))
@@ -221,12 +221,20 @@ impl Books {
         }
         let done = match refreshed {
             Some(token) => numbers(token).and_then(|(grant, number)| self.refresh(grant, number)),
-            // Each code works once (RFC 6749 section 4.1.2).
-            None => parameter("code=")
-                .filter(|code| self.codes.insert((*code).to_owned()))
-                .map(|_| self.consent()),
+            None => parameter("code=").and_then(|code| self.exchange(code)),
         };
         done.map_or(("400 Bad Request", json!({"error": "invalid_grant"})), |tokens| ("200 OK", tokens))
+    }
+
+    /// Each code works once; one that comes twice ends what was given for it (RFC 6749 sections 4.1.2 and 10.5).
+    fn exchange(&mut self, code: &str) -> Option<Value> {
+        if let Some(grant) = self.codes.get(code) {
+            self.grants[*grant].alive = false;
+            self.reused += 1;
+            return None;
+        }
+        self.codes.insert(code.to_owned(), self.grants.len());
+        Some(self.consent())
     }
 
     fn consent(&mut self) -> Value {

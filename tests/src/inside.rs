@@ -9,16 +9,19 @@ use broker::clock::Clock;
 use broker::hosted_connect::Branding;
 use broker::hosted_connect::HostedConnect;
 use broker::record::app::ClientCache;
+use broker::record::tokens::TokenCache;
 use broker::record::user::FirstUser;
 use broker::seal::element_token::TokenKeys;
-use broker::seal::envelope::Seal;
-use broker::seal::keyring::Key;
+use broker::seal::key::Key;
+use broker::seal::keyring::Keyring;
+use broker::store::retry::{Health, Patience};
+use broker::store::secrets::TokenStore;
 use lambda_http::http::HeaderMap;
 use lambda_http::{Body, Request};
 use serde_json::Value;
 use tempfile::TempDir;
 use valetkey::functions::Functions;
-use valetkey::store::{Database, SqliteRegistry, SqliteVault};
+use valetkey::store::{Database, SqliteRegistry};
 use vendors::catalogue::Catalogue;
 use vendors::client::request::{Limits, Sender};
 
@@ -40,19 +43,24 @@ impl Inside {
     pub fn new(catalogue: Catalogue, sender: Sender) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("valetkey.db")).unwrap();
-        let seal = Seal::new(&Key::derive(b"master", "vault"));
-        let registry = SqliteRegistry::new(database.clone());
+        let registry = SqliteRegistry::new(database);
         let address = Some("http://127.0.0.1:9".to_owned());
         let connect =
             HostedConnect::new(b"master", address, vec![RETURN_URL.to_owned()], Branding::default())
-                .with_secrets(Seal::new(&Key::derive(b"master", "link")));
+                .with_secrets(Keyring::new(&Key::derive(b"master", "link")));
         let functions = Functions::new(Broker {
             catalogue: Arc::new(catalogue),
             clock: Clock::System,
-            apps: Arc::new(SqliteVault::new(database.clone(), seal.clone())),
-            vault: Arc::new(SqliteVault::new(database, seal)),
-            clients: ClientCache::default(),
             registry: Arc::new(registry.clone()),
+            token_store: TokenStore::Table,
+            vault: None,
+            vault_health: Health::default(),
+            opened: TokenCache::default(),
+            keyring: Keyring::new(&Key::derive(b"master", "grant")),
+            health: Arc::default(),
+            unsaved: None,
+            patience: Patience::default(),
+            clients: ClientCache::default(),
             token_keys: TokenKeys::new(Key::derive(b"master", "element-token")),
             pkce_key: Key::derive(b"master", "pkce"),
             first_user: Some(FirstUser {

@@ -1,7 +1,7 @@
 //! Stores with a hook before and after each operation: to fail, to stop, to lose a reply, to look.
 
+pub mod memory;
 pub mod plan;
-pub mod versions;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,11 +19,14 @@ pub struct Operation<'a> {
     pub name: &'static str,
     /// What it is about: an item's sort key, a list's prefix, a counter, an agenda or a secret.
     pub of: &'a str,
-    /// The version that is stored, with its text.
-    pub version: Option<(&'a str, &'a SecretString)>,
 }
 
 impl Operation<'_> {
+    /// Tells whether it changes Secrets Manager.
+    pub fn is_vault_write(&self) -> bool {
+        self.is_write() && self.name.starts_with("vault ")
+    }
+
     /// Tells whether it changes the store.
     pub fn is_write(&self) -> bool {
         !matches!(self.name, "vault get" | "registry get" | "registry list" | "registry due")
@@ -86,27 +89,21 @@ impl<S, H: Hook> Hooked<S, H> {
 }
 
 fn operation<'a>(name: &'static str, of: &'a str) -> Operation<'a> {
-    Operation { name, of, version: None }
+    Operation { name, of }
 }
 
 #[async_trait]
 impl<V: Vault, H: Hook> Vault for Hooked<V, H> {
     async fn create(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
-        let operation = Operation { version: Some((version, text)), ..operation("vault create", secret) };
-        self.make(operation, |store| store.create(secret, version, text)).await
+        self.make(operation("vault create", secret), |store| store.create(secret, version, text)).await
     }
 
     async fn put(&self, secret: &str, version: &str, text: &SecretString) -> Result<(), PutError> {
-        let operation = Operation { version: Some((version, text)), ..operation("vault put", secret) };
-        self.make(operation, |store| store.put(secret, version, text)).await
+        self.make(operation("vault put", secret), |store| store.put(secret, version, text)).await
     }
 
     async fn get(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError> {
         self.make(operation("vault get", secret), |store| store.get(secret, version)).await
-    }
-
-    async fn latest(&self, secret: &str) -> Result<Option<(String, SecretString)>, StoreError> {
-        self.make(operation("vault get", secret), |store| store.latest(secret)).await
     }
 
     async fn remove(&self, secret: &str) -> Result<(), StoreError> {
@@ -118,6 +115,11 @@ impl<V: Vault, H: Hook> Vault for Hooked<V, H> {
 impl<R: Registry, H: Hook> Registry for Hooked<R, H> {
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
         self.make(operation("registry get", &key.sort), |store| store.get(key)).await
+    }
+
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreError> {
+        let of = keys.first().map_or("", |key| &key.sort);
+        self.make(operation("registry get", of), |store| store.get_many(keys)).await
     }
 
     async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError> {
@@ -151,6 +153,10 @@ impl<R: Registry, H: Hook> Registry for Hooked<R, H> {
         limit: usize,
     ) -> Result<Vec<Due>, StoreError> {
         self.make(operation("registry due", agenda), |store| store.due(agenda, until, after, limit)).await
+    }
+
+    async fn farthest(&self, agenda: &str, limit: usize) -> Result<Vec<Due>, StoreError> {
+        self.make(operation("registry due", agenda), |store| store.farthest(agenda, limit)).await
     }
 
     async fn next(&self, counter: &str) -> Result<u64, StoreError> {

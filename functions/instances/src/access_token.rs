@@ -3,26 +3,23 @@
 use broker::Broker;
 use broker::Error;
 use broker::clock::Timestamp;
-use broker::grant::refresh::{self, Ask};
+use broker::grant::refresh::{self, Freshness};
 use payloads::access_token::AccessToken;
 use secrecy::ExposeSecret;
 use web::{Answer, Call, answer};
 
 pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
-    let (_, instance) = crate::named(broker, call).await?;
-    let ask = Ask::Lasting(minimum_seconds(call)?);
-    let id = instance.id;
-    if instance.disabled {
+    let (_, account) = crate::named(broker, call).await?;
+    let freshness = Freshness::AtLeast(minimum_seconds(call)?);
+    let id = account.instance.id;
+    if account.instance.disabled {
         return Err(Error::Forbidden(format!(
             "Instance {id} is disabled; enable it with PUT /instances/{id}/enabled"
         ))
         .into());
     }
-    if !instance.valid {
-        return Err(Error::GrantEnded(id).into());
-    }
-    let live = refresh::live(broker, instance, ask, call.watch).await?;
-    let (tokens, now) = (&live.grant.tokens, broker.clock.now());
+    let live = refresh::live(broker, account, freshness, broker.deadline(call.watch)).await?;
+    let (tokens, now) = (&live.tokens, broker.clock.now());
     answer::json(&AccessToken {
         access_token: tokens.access_token.expose_secret().to_owned(),
         token_type: tokens.token_type.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use broker::Broker;
 use broker::Error;
-use broker::grant::reauthenticate::{Revision, revise};
+use broker::grant::settings::{self, Edit};
 use broker::record::instance::Instance;
 use payloads::lenient;
 use payloads::settings::SettingValue;
@@ -12,18 +12,19 @@ use web::show;
 use web::{Answer, Call, answer};
 
 pub(crate) async fn list(broker: &Broker, call: &Call) -> Answer {
-    let (_, instance) = crate::named(broker, call).await?;
-    answer::json(&entries(broker, &instance)?)
+    let (_, account) = crate::named(broker, call).await?;
+    answer::json(&entries(broker, &account.shown())?)
 }
 
 pub(crate) async fn show(broker: &Broker, call: &Call) -> Answer {
-    let (_, instance) = crate::named(broker, call).await?;
-    answer::json(&entry(broker, call, &instance)?)
+    let (_, account) = crate::named(broker, call).await?;
+    answer::json(&entry(broker, call, &account.shown())?)
 }
 
 /// Changes the value of one entry: `propertyValue` in the body.
 pub(crate) async fn patch(broker: &Broker, call: &Call) -> Answer {
-    let (_, instance) = crate::named(broker, call).await?;
+    let (_, account) = crate::named(broker, call).await?;
+    let instance = account.shown();
     let key = entry(broker, call, &instance)?.key;
     let body = call.object()?;
     let value = match body.get("propertyValue") {
@@ -35,8 +36,8 @@ pub(crate) async fn patch(broker: &Broker, call: &Call) -> Answer {
         None => return Err(Error::Invalid("Missing propertyValue".into()).into()),
     };
     let configuration = Some(BTreeMap::from([(key, value)]));
-    let revision = Revision { configuration, ..Revision::default() };
-    let instance = revise(broker, instance, &revision, call.watch).await?;
+    let edit = Edit { configuration, ..Edit::default() };
+    let instance = settings::change(broker, account.instance, &edit, broker.deadline(call.watch)).await?;
     answer::json(&entry(broker, call, &instance)?)
 }
 

@@ -15,6 +15,7 @@ pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
     if let Some(id) = &draft.app {
         app::find(&*broker.registry, user.id, draft.element, id).await?;
     }
-    let instance = create::create(broker, user.id, draft, call.watch).await?;
+    let account = create::create(broker, user.id, draft, broker.deadline(call.watch)).await?;
+    let instance = account.shown();
     answer::json(&show::instance::instance(&instance, broker.token(&instance)?, &broker.catalogue, &user))
 }

@@ -5,7 +5,7 @@ use broker::grant::delete;
 use web::{Answer, Call, answer};
 
 pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
-    let (_, instance) = crate::named(broker, call).await?;
-    delete::remove(broker, &instance).await?;
+    let (_, account) = crate::named(broker, call).await?;
+    delete::remove(broker, &account.instance).await?;
     Ok(answer::empty())
 }

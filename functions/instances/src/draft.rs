@@ -1,9 +1,11 @@
 //! Reads the bodies that make and change instances: sloppy where clients are, clear about what is missing.
 
+use std::collections::BTreeMap;
+
 use broker::Error;
-use broker::grant::create::Draft;
-use broker::grant::obtain::Proof;
-use broker::grant::reauthenticate::Revision;
+use broker::grant::create::NewInstance;
+use broker::grant::obtain::GrantSource;
+use broker::grant::settings::Edit;
 use broker::id::AppId;
 use broker::record::app;
 use broker::record::settings::{self, Given};
@@ -26,7 +28,7 @@ pub(crate) fn read<'a>(
     catalogue: &'a Catalogue,
     key_or_id: &str,
     body: &Map<String, Value>,
-) -> Result<Draft<'a>, Error> {
+) -> Result<NewInstance<'a>, Error> {
     let provider = object(body, "providerData")?;
     let code = code(&provider);
     let Some(element) = element(catalogue, key_or_id, body)? else {
@@ -60,18 +62,18 @@ pub(crate) fn read<'a>(
     if !missing.is_empty() {
         return Err(Error::Invalid(format!("Missing configuration: {}", missing.join(", "))));
     }
-    let proof = match code {
+    let source = match code {
         Some(code) => code,
         None => brought(&configuration).ok_or_else(|| Error::Invalid(NO_TOKEN.into()))?,
     };
     let name = line(body.get("name"), "name")?.unwrap_or_else(|| element.identity.name.clone());
     let tags = tags(body.get("tags"))?.unwrap_or_else(|| vec![name.clone()]);
-    Ok(Draft {
+    Ok(NewInstance {
         element,
         name,
         tags,
         configuration,
-        proof,
+        source,
         told: settings::from_callback(element, |name| written(provider.get(name), name))?,
         app,
         link: None,
@@ -89,6 +91,16 @@ pub(crate) fn app_id(body: &Map<String, Value>, configuration: &Given) -> Result
     AppId::parse(&id).map(Some).ok_or_else(|| app::unknown(id))
 }
 
+/// A change of an instance. It holds secrets and is not to be printed.
+pub(crate) struct Revision {
+    /// What changes.
+    pub(crate) edit: Edit,
+    /// What a new grant is made of.
+    pub(crate) source: Option<GrantSource>,
+    /// What the vendor's callback carried besides the code, by configuration key.
+    pub(crate) told: BTreeMap<String, String>,
+}
+
 /// Reads the body of `PUT` (`whole`) or `PATCH` into a change of an instance of that element.
 pub(crate) fn revision(element: &Element, body: &Map<String, Value>, whole: bool) -> Result<Revision, Error> {
     let provider = object(body, "providerData")?;
@@ -98,30 +110,32 @@ pub(crate) fn revision(element: &Element, body: &Map<String, Value>, whole: bool
         Some(_) => Some(given(element, &object(body, "configuration")?)?),
     };
     Ok(Revision {
-        name: line(body.get("name"), "name")?,
-        tags: tags(body.get("tags"))?,
-        whole,
-        proof: code(&provider).or_else(|| brought(configuration.as_ref()?)),
-        configuration,
+        source: code(&provider).or_else(|| brought(configuration.as_ref()?)),
         told: settings::from_callback(element, |name| written(provider.get(name), name))?,
+        edit: Edit {
+            name: line(body.get("name"), "name")?,
+            tags: tags(body.get("tags"))?,
+            configuration,
+            whole,
+        },
     })
 }
 
 /// Reads the code, and the code verifier of a caller who keeps it.
-fn code(provider: &Map<String, Value>) -> Option<Proof> {
+fn code(provider: &Map<String, Value>) -> Option<GrantSource> {
     let code = text(provider.get("code")).filter(|code| !code.trim().is_empty())?;
     let verifier = text(provider.get("code_verifier").or(provider.get("codeVerifier")));
-    Some(Proof::Code(code.into(), verifier.filter(|verifier| !verifier.is_empty()).map(Into::into)))
+    Some(GrantSource::Code(code.into(), verifier.filter(|verifier| !verifier.is_empty()).map(Into::into)))
 }
 
 /// Takes the tokens of an existing grant out of the configuration.
-fn brought(configuration: &Given) -> Option<Proof> {
+fn brought(configuration: &Given) -> Option<GrantSource> {
     let token = |key| {
         let text = settings::value(configuration, key).trim();
         (!text.is_empty() && text != settings::MASK).then(|| text.to_owned().into())
     };
-    let refresh_token = token(settings::REFRESH_TOKEN).map(Proof::RefreshToken);
-    refresh_token.or_else(|| token(settings::ACCESS_TOKEN).map(Proof::AccessToken))
+    let refresh_token = token(settings::REFRESH_TOKEN).map(GrantSource::RefreshToken);
+    refresh_token.or_else(|| token(settings::ACCESS_TOKEN).map(GrantSource::AccessToken))
 }
 
 fn element<'a>(

@@ -13,7 +13,7 @@ pub(crate) async fn delete(broker: &Broker, call: &Call) -> Answer {
 }
 
 async fn switch(broker: &Broker, call: &Call, on: bool) -> Answer {
-    let (_, instance) = crate::named(broker, call).await?;
-    instance::switch(&*broker.registry, &instance, on).await?;
+    let (_, account) = crate::named(broker, call).await?;
+    instance::switch(&*broker.registry, &account.instance, on).await?;
     Ok(answer::empty())
 }

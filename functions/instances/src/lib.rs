@@ -19,7 +19,7 @@ mod show;
 mod token;
 
 use broker::Broker;
-use broker::record::instance::Instance;
+use broker::record::account::Account;
 use broker::record::user::User;
 use web::route;
 use web::{Call, Route};
@@ -74,7 +74,7 @@ pub const ROUTES: &[Route<Broker>] = &[
     route!(DELETE "/elements/{keyOrId}/apps/{id}", apps::delete),
 ];
 
-/// Finds the instance that a request is about, for a caller who may see it.
-async fn named(broker: &Broker, call: &Call) -> Result<(User, Instance), broker::Error> {
-    broker.instance(&call.credentials()?, call.parameter("id"), call.parameter("keyOrId")).await
+/// Finds the account that a request is about, for a caller who may see it.
+async fn named(broker: &Broker, call: &Call) -> Result<(User, Account), broker::Error> {
+    broker.account(&call.credentials()?, call.parameter("id"), call.parameter("keyOrId")).await
 }

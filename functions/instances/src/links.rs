@@ -11,6 +11,7 @@ use broker::record::session::{self, Ended};
 use broker::record::settings::{self, CLIENT_ID, CLIENT_SECRET, Given, REDIRECT_URI, Split};
 use broker::record::user::User;
 use broker::{Error, store::StoreError};
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use vendors::descriptor::Element;
 use web::body::{given, object, tags, text, truth};
@@ -41,10 +42,10 @@ pub(crate) async fn create(broker: &Broker, call: &Call) -> Answer {
     given.retain(|_, value| value.as_deref() != Some(settings::MASK));
     let client = client(broker, &user, element, &sent, &given, again.as_ref()).await?;
     let split = configured(broker, call, element, given, &client, again.as_ref())?;
-    let (seal, now) = (&broker.connect()?.seal, broker.clock.now());
+    let (keyring, now) = (&broker.connect()?.keyring, broker.clock.now());
     let (id, until) = (link::id(user.id, now), now + expires_in(&sent)?);
     let link = Link {
-        client: Link::seal_client(seal, &id, &client.id),
+        client: Link::seal_client(keyring, &id, &client.id),
         sealed: Link::seal_secrets(broker.connect()?.secrets()?, &id, &split.secrets)?,
         id,
         user: user.id,
@@ -170,7 +171,7 @@ async fn client(
         (None, Some(own), _) => Ok(Client { id: own.to_owned(), app: None }),
         (None, None, Some(instance)) => match &instance.app {
             Some(id) => of_app(broker, user, element, id.clone()).await,
-            None => of_instance(broker, instance).await,
+            None => of_instance(broker, instance),
         },
         (None, None, None) => Err(Error::Invalid(
             "Name the client: `appId`, or oauth.api.key and oauth.api.secret in `configuration`".into(),
@@ -180,14 +181,13 @@ async fn client(
 
 async fn of_app(broker: &Broker, user: &User, element: &Element, id: AppId) -> Result<Client, Error> {
     let registered = app::find(&*broker.registry, user.id, element, &id).await?;
-    Ok(Client { id: registered.client_id(&broker.connect()?.seal)?, app: Some(id) })
+    Ok(Client { id: registered.client_id(&broker.connect()?.keyring)?, app: Some(id) })
 }
 
-async fn of_instance(broker: &Broker, instance: &Instance) -> Result<Client, Error> {
-    let grant = broker.grant(instance).await?;
-    let id = grant.as_ref().and_then(|grant| grant.secret(CLIENT_ID));
-    let lost = || StoreError::Damaged(format!("the vault has no client of instance {}", instance.id));
-    Ok(Client { id: id.ok_or_else(lost)?.to_owned(), app: None })
+fn of_instance(broker: &Broker, instance: &Instance) -> Result<Client, Error> {
+    let secrets = instance.secrets(&broker.keyring)?;
+    let lost = || StoreError::Damaged(format!("instance {} has no client", instance.id));
+    Ok(Client { id: secrets.get(CLIENT_ID).ok_or_else(lost)?.expose_secret().to_owned(), app: None })
 }
 
 /// Reads the configuration, with our redirect URI. What the visitor can fill in may be missing.

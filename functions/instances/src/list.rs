@@ -8,7 +8,7 @@ use web::show;
 use web::{Answer, Call, answer};
 
 pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
-    let user = broker.caller(&call.credentials()?).await?.user;
+    let user = broker.caller(&call.credentials()?).await?;
     let key_or_id = Some(call.parameter("keyOrId")).filter(|given| !given.is_empty());
     let filter = Filter {
         tags: tags(call),

@@ -3,14 +3,16 @@
 
 use broker::Broker;
 use broker::Error;
-use broker::grant::reauthenticate::revise;
-use broker::grant::refresh::{self, Ask};
-use broker::record::instance;
+use broker::grant::consent::consent;
+use broker::grant::refresh::{self, Freshness};
+use broker::grant::settings;
+use broker::record::account::{self, Account};
+use broker::store::retry::Deadline;
 use web::body;
 use web::show;
 use web::{Answer, Call, answer};
 
-use crate::draft;
+use crate::draft::{self, Revision};
 
 pub(crate) async fn put(broker: &Broker, call: &Call) -> Answer {
     answer(broker, call, true).await
@@ -21,12 +23,12 @@ pub(crate) async fn patch(broker: &Broker, call: &Call) -> Answer {
 }
 
 async fn answer(broker: &Broker, call: &Call, whole: bool) -> Answer {
-    let (user, instance) = crate::named(broker, call).await?;
-    let element = broker.catalogue.element(&instance.element)?;
+    let (user, account) = crate::named(broker, call).await?;
+    let element = broker.catalogue.element(&account.instance.element)?;
     let sent = call.object()?;
-    let revision = draft::revision(element, &sent, whole)?;
+    let Revision { edit, source, told } = draft::revision(element, &sent, whole)?;
     let named = body::text(sent.get("appId")).filter(|id| !id.is_empty());
-    if named.is_some() && named != instance.app.as_ref().map(|app| app.0.clone()) {
+    if named.is_some() && named != account.instance.app.as_ref().map(|app| app.0.clone()) {
         return Err(Error::Invalid(
             "`appId` of an instance cannot be changed; oauth.api.key and oauth.api.secret give it a client of its own"
                 .into(),
@@ -34,12 +36,27 @@ async fn answer(broker: &Broker, call: &Call, whole: bool) -> Answer {
         .into());
     }
     let again = call.query("reAuthenticate").is_some_and(|said| said.eq_ignore_ascii_case("true"));
-    let refresh = again && revision.proof.is_none();
-    let mut instance = revise(broker, instance, &revision, call.watch).await?;
-    if refresh {
-        let (user, id) = (instance.user, instance.id);
-        refresh::live(broker, instance, Ask::New, call.watch).await?;
-        instance = instance::find(&*broker.registry, user, id).await?.ok_or_else(|| instance::unknown(id))?;
+    let deadline = broker.deadline(call.watch);
+    let changed = if let Some(source) = source {
+        consent(broker, account, &edit, &source, &told, deadline).await?
+    } else {
+        let instance = settings::change(broker, account.instance.clone(), &edit, deadline).await?;
+        refreshed(broker, account.with(instance), again, deadline).await?
+    };
+    let (instance, token) = (changed.shown(), broker.token(&changed.instance)?);
+    answer::json(&show::instance::instance(&instance, token, &broker.catalogue, &user))
+}
+
+/// Gets new tokens, if they are asked for.
+async fn refreshed(
+    broker: &Broker,
+    account: Account,
+    is_asked: bool,
+    deadline: Deadline,
+) -> Result<Account, Error> {
+    if !is_asked {
+        return Ok(account);
     }
-    answer::json(&show::instance::instance(&instance, broker.token(&instance)?, &broker.catalogue, &user))
+    refresh::live(broker, account.clone(), Freshness::Force, deadline).await?;
+    account::find_again(&*broker.registry, &account).await
 }

@@ -5,6 +5,7 @@ use web::show;
 use web::{Answer, Call, answer};
 
 pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
-    let (user, instance) = crate::named(broker, call).await?;
+    let (user, account) = crate::named(broker, call).await?;
+    let instance = account.shown();
     answer::json(&show::instance::instance(&instance, broker.token(&instance)?, &broker.catalogue, &user))
 }

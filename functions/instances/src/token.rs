@@ -6,7 +6,9 @@ use web::show;
 use web::{Answer, Call, answer};
 
 pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
-    let (user, instance) = crate::named(broker, call).await?;
-    let instance = instance::renew_token(&*broker.registry, &instance, broker.token_keys.current()).await?;
+    let (user, account) = crate::named(broker, call).await?;
+    let number = broker.token_keys.current();
+    let instance = instance::renew_token(&*broker.registry, &account.instance, number).await?;
+    let instance = account.with(instance).shown();
     answer::json(&show::instance::instance(&instance, broker.token(&instance)?, &broker.catalogue, &user))
 }

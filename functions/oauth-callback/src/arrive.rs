@@ -58,7 +58,8 @@ async fn arrive(broker: &Broker, call: &Call, mode: ResponseMode) -> Answer {
             }
         },
         Taken::Ours(name, session) => {
-            let ended = callback::finish(broker, call.watch, &name, &session.link, state, &returned).await;
+            let deadline = broker.deadline(call.watch);
+            let ended = callback::finish(broker, deadline, &name, &session.link, state, &returned).await;
             if let Err(cause) = session::end(&*broker.registry, &name, &session, &ended).await {
                 tracing::warn!(?cause, "how a flow ended was not written down");
             }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use broker::Error;
-use broker::seal::keyring::Key;
+use broker::seal::key::Key;
 use broker::seal::verifier::code_verifier;
 use payloads::lenient;
 use payloads::oauth_url::OAuthUrl;

@@ -2,8 +2,6 @@
 
 use broker::Broker;
 use broker::Error;
-use broker::id::UserId;
-use broker::random;
 use broker::record::user::{self, User};
 use web::body;
 use web::clean::line;
@@ -21,7 +19,6 @@ pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
     let (first_name, last_name) = (name("firstName")?, name("lastName")?);
     let is_admin = body::truth(&sent, "admin")?.unwrap_or_default();
     let user = User {
-        id: UserId(broker.registry.next("user").await?),
         email_address,
         first_name,
         last_name,
@@ -29,7 +26,6 @@ pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
         organization: admin.organization,
         ..User::default()
     };
-    let secret = random::secret().into();
-    user::add(&*broker.registry, &user, &secret).await?;
+    let (user, secret) = user::add(&*broker.registry, user).await?;
     answer::json(&show::user::new_user(&user, &secret))
 }

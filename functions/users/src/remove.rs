@@ -57,13 +57,14 @@ pub(crate) async fn handle(broker: &Broker, call: &Call) -> Answer {
     }
 }
 
-/// Refuses while an instance is being made or deleted: its grant would belong to nobody. What a death has
-/// left long ago is no reason to keep the user.
+/// Refuses while an instance is being made: its grant would belong to nobody. What a death has left long ago is no reason
+/// to keep the user, and what is being deleted the sweep finishes.
 async fn nothing_under_way(broker: &Broker, id: UserId) -> Result<(), Error> {
-    let left = instance::some(&*broker.registry, id).await?;
+    let mut left = instance::some(&*broker.registry, id).await?;
+    left.retain(|instance| instance.state != State::Deleting);
     let now = broker.clock.now();
     if left.iter().any(|instance| instance.state == State::Live || now - instance.created < UNDER_WAY) {
-        return Err(Error::Unfinished(format!(
+        return Err(Error::Incomplete(format!(
             "An instance of user {id} is being made just now; the user is disabled, repeat the request to remove it"
         )));
     }
@@ -82,7 +83,7 @@ fn in_time(call: &Call, id: UserId) -> Result<(), Error> {
     if call.watch.is_before(LONGEST) {
         return Ok(());
     }
-    Err(Error::Unfinished(format!(
+    Err(Error::Incomplete(format!(
         "User {id} still owns something and is disabled; repeat the request to delete the rest"
     )))
 }

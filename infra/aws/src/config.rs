@@ -4,18 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use broker::hosted_connect::{Branding, HostedConnect};
-use broker::seal::keyring::{self, Key, WeakSecret};
+use broker::seal::key::{self, Key, WeakSecret};
+use broker::store::secrets::TokenStore;
 use secrecy::{ExposeSecret, SecretString};
 use vendors::catalogue::{Catalogue, read_folder};
 use web::clean::return_urls;
 
 use crate::StartError;
 
-/// The table of the registry.
+/// The table of all records.
 pub const TABLE: &str = "VALETKEY_TABLE";
-/// What the names of the vault's secrets begin with.
+/// What the names of the secrets begin with where tokens rest.
 pub const SECRET_PREFIX: &str = "VALETKEY_SECRET_PREFIX";
-/// The key that the vault's secrets are encrypted with; without it, the account's own.
+/// The KMS key that they are encrypted with; without it, the account's own.
 pub const KMS_KEY: &str = "VALETKEY_KMS_KEY";
 /// The secret that element tokens are made with, by name or ARN.
 pub const TOKEN_KEY_SECRET: &str = "VALETKEY_TOKEN_KEY_SECRET";
@@ -25,8 +26,10 @@ pub const USER_SECRET: &str = "VALETKEY_USER_SECRET";
 pub const ORGANIZATION_SECRET: &str = "VALETKEY_ORGANIZATION_SECRET";
 /// The key that code verifiers are made with, itself: a function without the SDK needs it.
 pub const PKCE_KEY: &str = "VALETKEY_PKCE_KEY";
-/// What the names of the secrets begin with that hold the keys and secrets of apps.
-pub const APP_PREFIX: &str = "VALETKEY_APP_PREFIX";
+/// The secret that the keys are made of which seal tokens and other secrets in the table, by name or ARN.
+pub const GRANT_KEY_SECRET: &str = "VALETKEY_GRANT_KEY_SECRET";
+/// Where tokens rest: `secrets-manager` or `table`.
+pub const TOKEN_STORE: &str = "VALETKEY_TOKEN_STORE";
 /// The secret that hosted connect's keys are made of, by name or ARN.
 pub const CONNECT_KEY_SECRET: &str = "VALETKEY_CONNECT_KEY_SECRET";
 /// The scheme and host that browsers reach, where the deployment has a domain of its own.
@@ -45,7 +48,7 @@ pub const ELEMENTS: &str = "VALETKEY_ELEMENTS";
 /// Reads a variable that the template must have set, to a value.
 pub fn required(name: &'static str) -> Result<String, StartError> {
     let value = optional(name).ok_or(StartError::Unset(name))?;
-    if keyring::is_reference(&value) {
+    if key::is_reference(&value) {
         return Err(StartError::Wrong(name, WeakSecret::Unresolved.to_string()));
     }
     Ok(value)
@@ -80,10 +83,19 @@ impl Config {
         Ok(HostedConnect::new(key.expose_secret().as_bytes(), optional(PUBLIC_URL), return_urls, branding))
     }
 
+    /// Reads where tokens rest.
+    pub fn token_store() -> Result<TokenStore, StartError> {
+        match required(TOKEN_STORE)?.as_str() {
+            "secrets-manager" => Ok(TokenStore::SecretsManager),
+            "table" => Ok(TokenStore::Table),
+            _ => Err(StartError::Wrong(TOKEN_STORE, "it must be secrets-manager or table".into())),
+        }
+    }
+
     /// Reads the key that code verifiers are made with.
     pub fn pkce_key() -> Result<Key, StartError> {
         let master = required(PKCE_KEY)?;
-        keyring::check_secret(&master).map_err(|cause| StartError::Wrong(PKCE_KEY, cause.to_string()))?;
+        key::check_secret(&master).map_err(|cause| StartError::Wrong(PKCE_KEY, cause.to_string()))?;
         Ok(Key::derive(master.as_bytes(), "pkce"))
     }
 }

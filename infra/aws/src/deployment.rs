@@ -8,10 +8,12 @@ use broker::connect::open::LinkOpener;
 use broker::hosted_connect::HostedConnect;
 use broker::random;
 use broker::record::app::ClientCache;
+use broker::record::tokens::TokenCache;
 use broker::record::user::FirstUser;
 use broker::seal::element_token::TokenKeys;
-use broker::seal::envelope::Seal;
-use broker::seal::keyring::{self, Key};
+use broker::seal::key::{self, Key};
+use broker::seal::keyring::Keyring;
+use broker::store::retry::{Health, Patience};
 use secrecy::{ExposeSecret, SecretString};
 use vendors::client::request::{Limits, Sender};
 
@@ -21,44 +23,46 @@ use crate::{Clients, DynamoRegistry, SecretsManagerVault, StartError, failure};
 /// Builds what handlers of the API are given, for a function that lets users in. The calls for the deployment's
 /// secrets also open the connections that the first request will use.
 pub async fn for_users() -> Result<Broker, StartError> {
-    Ok(for_api(&Clients::from_environment().await?).await?.0)
+    Ok(Box::pin(for_api(&Clients::from_environment().await?)).await?.0)
 }
 
 /// Builds the same for a function that also makes links and apps.
 pub async fn for_instances() -> Result<Broker, StartError> {
     let clients = Clients::from_environment().await?;
     let ((broker, masters), key) =
-        tokio::try_join!(for_api(&clients), secret(&clients, config::CONNECT_KEY_SECRET))?;
+        tokio::try_join!(Box::pin(for_api(&clients)), secret(&clients, config::CONNECT_KEY_SECRET))?;
     Ok(Broker { connect: Some(connect(&key, &masters)?), ..broker })
 }
 
 /// Builds what lets users in, and gives the master secrets that the keys of element tokens are made of.
 async fn for_api(clients: &Clients) -> Result<(Broker, SecretString), StartError> {
-    let (masters, user_secret, organization_secret) = tokio::try_join!(
+    let (grant_keys, masters, user_secret, organization_secret) = tokio::try_join!(
+        secret(clients, config::GRANT_KEY_SECRET),
         secret(clients, config::TOKEN_KEY_SECRET),
         secret(clients, config::USER_SECRET),
         secret(clients, config::ORGANIZATION_SECRET),
     )?;
     let first_user = Some(FirstUser { user_secret, organization_secret });
     let (token_keys, pkce_key) = (token_keys(&masters)?, Config::pkce_key()?);
-    Ok((Broker { token_keys, pkce_key, first_user, ..base(clients)? }, masters))
+    Ok((Broker { token_keys, pkce_key, first_user, ..base(clients, &grant_keys)? }, masters))
 }
 
 /// Builds what the vendors' callback is given: nobody logs in there, and instances are made.
 pub async fn for_callback() -> Result<Broker, StartError> {
     let clients = Clients::from_environment().await?;
-    let (masters, key) = tokio::try_join!(
+    let (grant_keys, masters, key) = tokio::try_join!(
+        secret(&clients, config::GRANT_KEY_SECRET),
         secret(&clients, config::TOKEN_KEY_SECRET),
         secret(&clients, config::CONNECT_KEY_SECRET),
     )?;
     let connect = Some(connect(&key, &masters)?);
-    Ok(Broker { token_keys: token_keys(&masters)?, connect, ..base(&clients)? })
+    Ok(Broker { token_keys: token_keys(&masters)?, connect, ..base(&clients, &grant_keys)? })
 }
 
 /// Puts hosted connect together for the functions that make links and take what came of them: what opens the
 /// secrets of links is made of what the function that anybody may call is not given.
 fn connect(key: &SecretString, masters: &SecretString) -> Result<HostedConnect, StartError> {
-    let secrets = Seal::of(&Key::derive_all(masters.expose_secret(), "link"));
+    let secrets = Keyring::of(&Key::derive_all(masters.expose_secret(), "link"));
     Ok(Config::connect(key)?.with_secrets(secrets.ok_or(StartError::Malformed(config::TOKEN_KEY_SECRET))?))
 }
 
@@ -74,22 +78,30 @@ pub async fn for_connect() -> Result<LinkOpener, StartError> {
     })
 }
 
-/// Builds what the sweep is given: the stores and what sends to vendors. Nobody calls it, so it has none of
-/// the deployment's secrets.
+/// Builds what the sweep is given: the stores, the keys of grants, and what sends to vendors. Nobody calls it, so it has
+/// none of the secrets that let callers in.
 pub async fn for_sweep() -> Result<Broker, StartError> {
-    base(&Clients::from_environment().await?)
+    let clients = Clients::from_environment().await?;
+    base(&clients, &secret(&clients, config::GRANT_KEY_SECRET).await?)
 }
 
 /// Builds what all have that touch grants; the keys of what a function does not do are drawn at random.
-fn base(clients: &Clients) -> Result<Broker, StartError> {
+fn base(clients: &Clients, grant_keys: &SecretString) -> Result<Broker, StartError> {
     let unused = |purpose| Key::derive(random::secret().as_bytes(), purpose);
+    let keyring = Keyring::of(&Key::derive_all(grant_keys.expose_secret(), "grant"));
     Ok(Broker {
         catalogue: Config::catalogue()?,
         clock: Clock::System,
-        vault: Arc::new(vault(clients, config::SECRET_PREFIX)?),
-        apps: Arc::new(vault(clients, config::APP_PREFIX)?),
-        clients: ClientCache::default(),
         registry: Arc::new(registry(clients)?),
+        token_store: Config::token_store()?,
+        vault: Some(Arc::new(vault(clients)?)),
+        vault_health: Health::default(),
+        opened: TokenCache::default(),
+        keyring: keyring.ok_or(StartError::Malformed(config::GRANT_KEY_SECRET))?,
+        health: Arc::default(),
+        unsaved: None,
+        patience: Patience::default(),
+        clients: ClientCache::default(),
         token_keys: TokenKeys::new(unused("element-token")),
         pkce_key: unused("pkce"),
         first_user: None,
@@ -103,8 +115,8 @@ fn token_keys(masters: &SecretString) -> Result<TokenKeys, StartError> {
         .ok_or(StartError::Malformed(config::TOKEN_KEY_SECRET))
 }
 
-fn vault(clients: &Clients, prefix: &'static str) -> Result<SecretsManagerVault, StartError> {
-    let (prefix, key) = (required(prefix)?, config::optional(config::KMS_KEY));
+fn vault(clients: &Clients) -> Result<SecretsManagerVault, StartError> {
+    let (prefix, key) = (required(config::SECRET_PREFIX)?, config::optional(config::KMS_KEY));
     Ok(SecretsManagerVault::new(clients.secrets_manager.clone(), prefix, key))
 }
 
@@ -119,7 +131,7 @@ async fn secret(clients: &Clients, variable: &'static str) -> Result<SecretStrin
     let request = clients.secrets_manager.get_secret_value().secret_id(&name);
     let found = request.send().await.map_err(|error| failure::store("GetSecretValue", &error))?;
     let text = found.secret_string.ok_or(StartError::Malformed(variable))?;
-    match keyring::check_secret(&text) {
+    match key::check_secret(&text) {
         Ok(()) => Ok(text.into()),
         Err(cause) => Err(StartError::Weak { variable, secret: name, cause }),
     }

@@ -3,18 +3,20 @@
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use broker::store::StoreError;
 
-/// What a service says when it is over a limit or in trouble: asking again later helps.
-const PASSING: [&str; 10] = [
-    "InternalServerError",
-    "InternalServiceError",
-    "ItemCollectionSizeLimitExceededException",
-    "LimitExceededException",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "ThrottledException",
-    "ThrottlingException",
-    "TransactionConflictException",
+/// What a service says when this deployment lacks a right, or a key or a secret that it needs.
+const DENIED: [&str; 12] = [
+    "AccessDeniedException",
+    "DecryptionFailure",
+    "DisabledException",
+    "EncryptionFailure",
+    "ExpiredTokenException",
+    "InvalidSignatureException",
+    "KMSAccessDeniedException",
+    "KMSDisabledException",
+    "KMSInvalidStateException",
+    "KMSNotFoundException",
+    "ResourceNotFoundException",
+    "UnrecognizedClientException",
 ];
 
 /// Turns a call's failure into the store's. Its text names the service's error code and request, and
@@ -24,14 +26,19 @@ pub(crate) fn store<E: ProvideErrorMetadata, R>(call: &str, error: &SdkError<E, 
         SdkError::ServiceError(failure) => {
             let code = failure.err().code().unwrap_or("an error without a code");
             let text = format!("{call}: {code}");
-            if PASSING.contains(&code) { StoreError::Unavailable(text) } else { StoreError::Damaged(text) }
+            match code {
+                // A mistake of ours.
+                "ValidationException" | "SerializationException" => StoreError::Damaged(text),
+                _ if DENIED.contains(&code) => StoreError::Denied(text),
+                _ => StoreError::Unavailable(text),
+            }
         }
         SdkError::TimeoutError(_) => StoreError::Unavailable(format!("{call}: no answer in time")),
         SdkError::DispatchFailure(_) => StoreError::Unavailable(format!("{call}: no connection")),
         SdkError::ResponseError(_) => {
             StoreError::Unavailable(format!("{call}: an answer that cannot be read"))
         }
-        _ => StoreError::Damaged(format!("{call}: the request could not be made")),
+        _ => StoreError::Unavailable(format!("{call}: the request could not be made")),
     }
 }
 

@@ -48,7 +48,7 @@ pub enum StartError {
         /// The secret's name or ARN.
         secret: String,
         /// What is wrong with it.
-        cause: broker::seal::keyring::WeakSecret,
+        cause: broker::seal::key::WeakSecret,
     },
     /// The HTTP client for vendors and AWS cannot be built.
     #[error(transparent)]

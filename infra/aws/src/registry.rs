@@ -4,11 +4,13 @@ mod attribute;
 mod expression;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use broker::clock::Timestamp;
+use broker::random;
 use broker::store::StoreError;
 use broker::store::records::{AGENDA, Change, Condition, DUE, Due, Item, Key, Page, Registry, Written};
 use expression::Expression;
@@ -25,6 +27,9 @@ pub const AGENDAS: &str = "agendas";
 
 /// A condition did not hold.
 const REFUSED: &str = "ConditionalCheckFailedException";
+
+/// How often a batch is asked for.
+const BATCHES: u32 = 5;
 
 /// The attribute of a counter.
 const VALUE: &str = "value";
@@ -55,6 +60,35 @@ impl Registry for DynamoRegistry {
         let read = request.consistent_read(true).send().await;
         let found = read.map_err(|error| store("GetItem", &error))?.item;
         found.map(record).transpose()
+    }
+
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreError> {
+        let mut found = HashMap::new();
+        let mut wanted: Vec<_> = keys.iter().map(primary).collect();
+        for attempt in 0..BATCHES {
+            if attempt > 0 {
+                tokio::time::sleep(Duration::from_millis(random::between(0, 50 << attempt))).await;
+            }
+            let batch = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
+            let batch = batch.map_err(|error| StoreError::Damaged(error.to_string()))?;
+            let read = self.client.batch_get_item().request_items(&self.table, batch).send().await;
+            let read = read.map_err(|error| store("BatchGetItem", &error))?;
+            for item in read.responses.into_iter().flat_map(HashMap::into_values).flatten() {
+                found.insert(place(&item)?, record(item)?);
+            }
+            // What a throttled table has left out is asked for again.
+            wanted = read
+                .unprocessed_keys
+                .into_iter()
+                .flat_map(HashMap::into_values)
+                .flat_map(|left| left.keys)
+                .collect();
+            if wanted.is_empty() {
+                let parts = |key: &Key| (key.partition.clone(), key.sort.clone());
+                return Ok(keys.iter().map(|key| found.remove(&parts(key))).collect());
+            }
+        }
+        Err(StoreError::Unavailable("BatchGetItem: items were left out again and again".into()))
     }
 
     async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError> {
@@ -192,6 +226,23 @@ impl Registry for DynamoRegistry {
         }
     }
 
+    async fn farthest(&self, agenda: &str, limit: usize) -> Result<Vec<Due>, StoreError> {
+        let read = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(AGENDAS)
+            .key_condition_expression("#agenda = :agenda")
+            .expression_attribute_names("#agenda", AGENDA)
+            .expression_attribute_values(":agenda", AttributeValue::S(agenda.into()))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(|error| store("Query", &error))?;
+        read.items.unwrap_or_default().iter().map(due).collect()
+    }
+
     async fn next(&self, counter: &str) -> Result<u64, StoreError> {
         let reply = self
             .client
@@ -217,6 +268,12 @@ fn primary(key: &Key) -> HashMap<String, AttributeValue> {
     ])
 }
 
+/// Tells where an item is: its partition and sort keys.
+fn place(item: &HashMap<String, AttributeValue>) -> Result<(String, String), StoreError> {
+    let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+    text(PARTITION).zip(text(SORT)).ok_or_else(|| StoreError::Damaged("an item lacks a key".into()))
+}
+
 /// Names an item in the index.
 fn indexed(agenda: &str, due: &Due) -> HashMap<String, AttributeValue> {
     let mut key = primary(&due.key);
@@ -227,12 +284,10 @@ fn indexed(agenda: &str, due: &Due) -> HashMap<String, AttributeValue> {
 
 /// Reads where an item of the index is.
 fn due(item: &HashMap<String, AttributeValue>) -> Result<Due, StoreError> {
-    let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+    let (partition, sort) = place(item)?;
     let at = item.get(DUE).and_then(|value| value.as_n().ok()?.parse().ok());
-    match (text(PARTITION), text(SORT), at) {
-        (Some(partition), Some(sort), Some(at)) => Ok(Due { key: Key::new(partition, sort), at }),
-        _ => Err(StoreError::Damaged("an item of the index lacks a key".into())),
-    }
+    let at = at.ok_or_else(|| StoreError::Damaged("an item of the index has no time".into()))?;
+    Ok(Due { key: Key::new(partition, sort), at })
 }
 
 /// Reads a record out of a table's item: all but its keys.

@@ -112,14 +112,6 @@ impl Vault for SecretsManagerVault {
         self.read(secret, version).await
     }
 
-    async fn latest(&self, secret: &str) -> Result<Option<(String, SecretString)>, StoreError> {
-        match self.client.get_secret_value().secret_id(self.name(secret)).send().await {
-            Ok(found) => Ok(found.version_id.zip(found.secret_string.map(SecretString::from))),
-            Err(error) if is(&error, NOT_FOUND) || is(&error, DELETED) => Ok(None),
-            Err(error) => Err(store("GetSecretValue", &error)),
-        }
-    }
-
     async fn remove(&self, secret: &str) -> Result<(), StoreError> {
         let request = self.client.delete_secret().secret_id(self.name(secret));
         match request.force_delete_without_recovery(true).send().await {

@@ -9,13 +9,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker::random;
 use broker::record::user;
-use broker::seal::envelope::Seal;
-use broker::seal::keyring::{self, Key, WeakSecret};
+use broker::seal::key::{self, Key, WeakSecret};
+use broker::seal::keyring::Keyring;
 use broker::store::StoreError;
 use broker::store::records::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::identity::{self, IdentityError};
 use crate::store::{self, Database, OpenError};
 
 /// The folder that holds all that this process must not lose.
@@ -61,6 +62,12 @@ pub enum FolderError {
         /// The key file.
         path: PathBuf,
     },
+    /// A backup is to be restored over a database.
+    #[error("There is a database already, {path}: name a new folder with --data DIR")]
+    NotEmpty {
+        /// The database.
+        path: PathBuf,
+    },
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] OpenError),
@@ -103,13 +110,49 @@ impl Folder {
         parse_key(&path, &key)
     }
 
-    /// Opens the database and the seal of its secrets.
-    pub fn database(&self, master: &SecretString) -> Result<(Database, Seal), FolderError> {
+    /// Opens the database, and makes the keys that its secrets are sealed with.
+    pub fn database(&self, master: &SecretString) -> Result<(Database, Keyring), FolderError> {
         let path = self.database_path();
         let database = Database::open(&path)?;
-        let seal = Seal::new(&Key::derive(master.expose_secret().as_bytes(), "vault"));
-        database.bind(&path, &seal)?;
-        Ok((database, seal))
+        let keyring = Keyring::new(&Key::derive(master.expose_secret().as_bytes(), "grant"));
+        database.bind(&path, &keyring)?;
+        Ok((database, keyring))
+    }
+
+    /// Checks that the database is the one that was used before, on this machine.
+    pub fn check_identity(
+        &self,
+        database: &Database,
+        machine: Option<&str>,
+        take_over: bool,
+    ) -> Result<(), IdentityError> {
+        identity::check(database, &self.database_path(), machine, take_over)
+    }
+
+    /// Writes the whole database, as it is now, to a new file. A process that uses it goes on.
+    pub fn back_up(&self, to: &Path) -> Result<(), FolderError> {
+        let path = self.database_path();
+        if !path.exists() {
+            return Err(unusable(&path, "backed up", io::ErrorKind::NotFound.into()));
+        }
+        Database::open(&path)?.back_up(to).map_err(|cause| unusable(to, "written", cause))
+    }
+
+    /// Makes the database of a backup. There must be none.
+    pub fn restore(&self, from: &Path) -> Result<(), FolderError> {
+        let path = self.database_path();
+        if path.exists() {
+            return Err(FolderError::NotEmpty { path });
+        }
+        let backup = fs::metadata(from).map_err(|cause| unusable(from, "read", cause));
+        backup
+            .and_then(|_| Ok(Database::open(from)?.back_up(&path)))?
+            .map_err(|cause| unusable(&path, "written", cause))
+    }
+
+    /// Names the file that is given up when the disk is full.
+    pub fn ballast_path(&self) -> PathBuf {
+        self.file("ballast")
     }
 
     /// Names the sandbox's own database.
@@ -158,7 +201,7 @@ fn parse_first_user(path: &Path, text: &str) -> Result<FirstUser, FolderError> {
         [("userSecret", &secrets.user_secret), ("organizationSecret", &secrets.organization_secret)]
     {
         let weak = |cause| FolderError::Weak { path: path.to_owned(), member, cause };
-        keyring::check_secret(secret.expose_secret()).map_err(weak)?;
+        key::check_secret(secret.expose_secret()).map_err(weak)?;
     }
     Ok(secrets)
 }
@@ -231,8 +274,8 @@ mod tests {
         let secrets = folder.first_user(&registry).await.unwrap().unwrap();
         assert!(folder.first_user(&registry).await.unwrap().is_none());
         assert_eq!(folder.master_key().unwrap().expose_secret(), master.expose_secret());
-        let user = user::find(&registry, &secrets.user_secret).await.unwrap().unwrap();
-        assert!(user.id == UserId(1) && user.belongs_to(&secrets.organization_secret));
+        let user = user::numbered(&registry, UserId(1)).await.unwrap().unwrap();
+        assert!(user.has_secret(&secrets.user_secret) && user.belongs_to(&secrets.organization_secret));
         for name in ["key", "first-user.json", "valetkey.db"] {
             let mode = fs::metadata(folder.file(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");

@@ -6,6 +6,7 @@ use broker::Broker;
 use broker::connect::open::LinkOpener;
 use broker::events::Report;
 use broker::grant::sweep::{Limits, sweep};
+use broker::grant::take;
 use broker::store::StoreError;
 use elements::State as Elements;
 use lambda_http::{Body, Request, Response};
@@ -54,6 +55,11 @@ impl Functions {
         sweep(&self.broker, &LIMITS, goes_on).await
     }
 
+    /// Stores the tokens that the store did not take before; tells how many are left.
+    pub async fn save(&self) -> usize {
+        take::save(&self.broker).await
+    }
+
     /// Answers a request by the function whose route it is; `elements` answers for unknown paths.
     pub async fn answer(&self, request: Request) -> Response<Body> {
         let path = request.uri().path();
@@ -65,9 +71,9 @@ impl Functions {
             self.users.answer(&self.broker, request).await
         } else if self.callback.knows(path) {
             self.callback.answer(&self.broker, request).await
-        } else if let Some((router, broker)) = self.connect.as_ref().filter(|(router, _)| router.knows(path))
+        } else if let Some((router, opener)) = self.connect.as_ref().filter(|(router, _)| router.knows(path))
         {
-            router.answer(broker, request).await
+            router.answer(opener, request).await
         } else {
             self.elements.0.answer(&self.elements.1, request).await
         }

@@ -1,11 +1,12 @@
 //! valetkey on one machine: the same handlers as on AWS, SQLite stores, and a sandbox vendor.
 //!
 //! [`options`] is the command line, [`data`] the folder with all that must not be lost, [`store`] the
-//! two seams in SQLite, [`functions`] the functions side by side, [`sandbox`] the pretend vendor.
+//! records in SQLite, [`functions`] the functions side by side, [`mod@sandbox`] the pretend vendor.
 
 pub mod data;
 mod first_start;
 pub mod functions;
+pub mod identity;
 mod lenient;
 pub mod options;
 pub mod sandbox;
@@ -22,12 +23,15 @@ use broker::Broker;
 use broker::clock::Clock;
 use broker::hosted_connect::{Branding, HostedConnect};
 use broker::record::app::ClientCache;
+use broker::record::tokens::TokenCache;
+use broker::record::unsaved::Unsaved;
 use broker::seal::element_token::TokenKeys;
-use broker::seal::envelope::Seal;
-use broker::seal::keyring::Key;
+use broker::seal::key::Key;
+use broker::seal::keyring::Keyring;
 use broker::store::StoreError;
 use broker::store::records::{Item, Key as ItemKey, Registry, Written};
-use broker::store::secrets::Vault;
+use broker::store::retry::{Health, Patience};
+use broker::store::secrets::TokenStore;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use vendors::catalogue::{self, Catalogue};
@@ -36,9 +40,10 @@ use vendors::client::tls::BuildError;
 
 use crate::data::{Folder, FolderError};
 use crate::functions::Functions;
-use crate::options::Options;
+use crate::identity::IdentityError;
+use crate::options::{Command, Options};
 use crate::sandbox::{Ledger, Sandbox};
-use crate::store::{OpenError, SqliteRegistry, SqliteVault};
+use crate::store::{Ballast, OpenError, SqliteRegistry};
 
 /// Why the process cannot start, or ended; each is one sentence for whoever started it.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +51,9 @@ pub enum StartError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// The data folder is another process's, or another machine's.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The folder holds the grants of the other kind of vendors.
     #[error("The folder {} holds grants of {whose}: {how}, or name another folder with --data DIR", data.display())]
     OtherVendors {
@@ -89,21 +97,35 @@ pub enum StartError {
 /// Starts everything and serves until a signal ends it.
 pub async fn run(options: Options) -> Result<(), StartError> {
     let folder = Folder::open(&options.data)?;
+    match &options.command {
+        Some(Command::Backup { file }) => return Ok(folder.back_up(file)?),
+        Some(Command::Restore { file }) => return Ok(folder.restore(file)?),
+        None => {}
+    }
+    let _lock = identity::lock(&options.data)?;
     let master = folder.master_key()?;
-    let (database, seal) = folder.database(&master)?;
+    let (mut database, keyring) = folder.database(&master)?;
+    folder.check_identity(&database, options.machine_id.as_deref(), options.take_over)?;
+    let health = Arc::new(Health::default());
+    let ballast = database.carry(Ballast::new(folder.ballast_path(), Arc::clone(&health)));
     let listener = listen(options.port).await?;
     let base = format!("http://{}", listener.local_addr()?);
-    let registry = SqliteRegistry::new(database.clone());
+    let registry = SqliteRegistry::new(database);
     registry.remove_expired(Clock::System.now()).await?;
     let derive = |purpose| Key::derive(master.expose_secret().as_bytes(), purpose);
-    let vault: Arc<dyn Vault> = Arc::new(SqliteVault::new(database, seal));
     let broker = Broker {
         catalogue: Arc::new(catalogue(&options, &base)?),
         clock: Clock::System,
-        apps: Arc::clone(&vault),
-        vault,
-        clients: ClientCache::default(),
         registry: Arc::new(registry.clone()),
+        token_store: TokenStore::Table,
+        vault: None,
+        vault_health: Health::default(),
+        opened: TokenCache::default(),
+        keyring,
+        health: Arc::clone(&health),
+        unsaved: Some(Unsaved::default()),
+        patience: Patience::default(),
+        clients: ClientCache::default(),
         token_keys: TokenKeys::new(derive("element-token")),
         pkce_key: derive("pkce"),
         first_user: None,
@@ -122,7 +144,8 @@ pub async fn run(options: Options) -> Result<(), StartError> {
     }
     out.flush()?;
     let sweep_every = Duration::from_secs(options.sweep_every);
-    server::serve(listener, signals, Functions::new(broker), sandbox, registry, sweep_every).await?;
+    let served = server::Serves { functions: Functions::new(broker), registry, ballast };
+    server::serve(listener, signals, served, sandbox, sweep_every).await?;
     Ok(())
 }
 
@@ -131,7 +154,7 @@ fn connect(options: &Options, base: &str, master: &SecretString) -> HostedConnec
     let branding = Branding { title: options.page_title.clone(), accent: options.page_accent };
     let address = options.public_url.clone().unwrap_or_else(|| base.to_owned());
     HostedConnect::new(key.bytes(), Some(address), options.return_urls.clone(), branding)
-        .with_secrets(Seal::new(&Key::derive(key.bytes(), "link")))
+        .with_secrets(Keyring::new(&Key::derive(key.bytes(), "link")))
 }
 
 /// Keeps the sandbox's grants and those of real vendors in folders of their own: either would refuse, and

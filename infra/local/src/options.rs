@@ -16,14 +16,27 @@ use web::clean;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "valetkey", version, max_term_width = 100)]
 pub struct Options {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Port to listen on, on 127.0.0.1; 0 picks a free one and prints it
     #[arg(long, value_name = "N", default_value_t = 9000)]
     pub port: u16,
 
     /// Folder for the database, the key file and the first user's secrets; made when it is missing.
-    /// Back it up whole: without its key file the secrets in the database cannot be opened
-    #[arg(long, value_name = "DIR", default_value = ".valetkey")]
+    /// Keep the key file elsewhere too: without it the secrets in the database cannot be opened
+    #[arg(long, value_name = "DIR", default_value = ".valetkey", global = true)]
     pub data: PathBuf,
+
+    /// Use a data folder that is a copy, was restored, or comes from another machine. Make sure first that the original is
+    /// not used any more: it is not told, and each would end the other's grants
+    #[arg(long)]
+    pub take_over: bool,
+
+    /// What names this machine, where the system has no name that stays, as in a container
+    #[arg(long, value_name = "ID")]
+    pub machine_id: Option<String>,
 
     /// Folder of further elements, one vendor a TOML file, as in shared/vendors/descriptors; one that has a
     /// built-in's key takes its place
@@ -64,6 +77,24 @@ pub struct Options {
     /// The sandbox's habits.
     #[command(flatten)]
     pub sandbox: Habits,
+}
+
+/// What else can be done with a data folder.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Command {
+    /// Write the database, as it is now, to a new file; the broker may run meanwhile. The key file is not in it: keep that
+    /// elsewhere
+    Backup {
+        /// The new file
+        file: PathBuf,
+    },
+    /// Make a data folder's database of a backup. Put the key file beside it, make sure that the original is not used any
+    /// more, and start with --take-over. Vendors that rotate refresh tokens want a new consent for each grant that was
+    /// refreshed after the backup
+    Restore {
+        /// The backup
+        file: PathBuf,
+    },
 }
 
 /// How the sandbox vendor behaves.

@@ -26,7 +26,7 @@ use web::target;
 
 use crate::functions::Functions;
 use crate::lenient::Lenient;
-use crate::store::SqliteRegistry;
+use crate::store::{Ballast, SqliteRegistry};
 
 /// What the server's requests share.
 #[derive(Clone)]
@@ -53,21 +53,35 @@ impl Signals {
     }
 }
 
+/// What is served, and what it stands on.
+pub(crate) struct Serves {
+    /// The functions.
+    pub(crate) functions: Functions,
+    /// The store.
+    pub(crate) registry: SqliteRegistry,
+    /// The file that goes when the disk is full.
+    pub(crate) ballast: Arc<Ballast>,
+}
+
+/// How often tokens that the store did not take are tried again, and the ballast file is made again.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
 /// Serves until a signal; then takes no new connection and finishes what is under way, which the deadline
 /// of a vendor's call bounds. A second signal ends it at once.
 pub(crate) async fn serve(
     listener: TcpListener,
     mut signals: Signals,
-    functions: Functions,
+    serves: Serves,
     sandbox: Option<Router>,
-    registry: SqliteRegistry,
     sweep_every: Duration,
 ) -> io::Result<()> {
+    let Serves { functions, registry, ballast } = serves;
     let served = Served { functions: Arc::new(functions), running: TaskTracker::new() };
     let (running, stopping) = (served.running.clone(), CancellationToken::new());
     if !sweep_every.is_zero() {
         running.spawn(keep_sweeping(Arc::clone(&served.functions), registry, sweep_every, stopping.clone()));
     }
+    running.spawn(keep_saving(Arc::clone(&served.functions), ballast, stopping.clone()));
     let routes = sandbox.unwrap_or_default().fallback_service(any(answer).with_state(served));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving =
@@ -121,6 +135,34 @@ async fn keep_sweeping(
         tokio::select! {
             () = tokio::time::sleep(every) => {}
             () = stopping.cancelled() => return,
+        }
+    }
+}
+
+/// Stores what the store did not take before, again and again; it ends when it is told to and there is nothing left.
+async fn keep_saving(functions: Arc<Functions>, ballast: Arc<Ballast>, stopping: CancellationToken) {
+    let mut is_said = false;
+    loop {
+        let left = functions.save().await;
+        // Only then are vendors asked again.
+        if left == 0 {
+            ballast.restore();
+        }
+        if stopping.is_cancelled() {
+            if left == 0 {
+                return;
+            }
+            if !is_said {
+                tracing::error!(
+                    left,
+                    "new tokens are in memory alone: waiting until the store takes them; a second signal loses them"
+                );
+                is_said = true;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SAVE_EVERY) => {}
+            () = stopping.cancelled(), if !stopping.is_cancelled() => {}
         }
     }
 }

@@ -1,59 +1,42 @@
-//! The embedded store: one SQLite database behind both seams.
+//! The embedded store: one SQLite database with every record.
 //!
 //! Every change is on the disk before it is answered (`WAL` with `synchronous = FULL`), so a process
 //! that is killed at any moment loses nothing that it has answered.
 
+mod ballast;
 mod registry;
-mod vault;
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use broker::seal::envelope::Seal;
+pub use ballast::Ballast;
+use broker::seal::keyring::Keyring;
 use broker::store::StoreError;
 pub use registry::SqliteRegistry;
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
-pub use vault::SqliteVault;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 /// The steps from an empty database to today's schema. Its header counts those that were made, and a
 /// database of an earlier version takes the rest; a step is never edited.
-const SCHEMA: [&str; 4] = [
+const SCHEMA: [&str; 2] = [
     "
     CREATE TABLE items (
         partition  TEXT NOT NULL,
         sort       TEXT NOT NULL,
         attributes TEXT NOT NULL,
         expires    INTEGER AS (json_extract(attributes, '$.expires')),
+        agenda     TEXT AS (json_extract(attributes, '$.agenda')),
+        due        INTEGER AS (json_extract(attributes, '$.due')),
         PRIMARY KEY (partition, sort)
     ) WITHOUT ROWID;
     CREATE INDEX items_by_expiry ON items (expires) WHERE expires IS NOT NULL;
-    CREATE TABLE secrets (
-        secret  TEXT NOT NULL,
-        version TEXT NOT NULL,
-        sealed  BLOB NOT NULL,
-        PRIMARY KEY (secret, version)
-    ) WITHOUT ROWID;
-    CREATE TABLE seal (proof BLOB NOT NULL);
-    ",
-    "
-    ALTER TABLE items ADD COLUMN agenda TEXT AS (json_extract(attributes, '$.agenda'));
-    ALTER TABLE items ADD COLUMN due INTEGER AS (json_extract(attributes, '$.due'));
     CREATE INDEX items_by_agenda ON items (agenda, due) WHERE due IS NOT NULL;
-    ",
-    "
-    ALTER TABLE secrets ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
-    ",
-    // Instances that were there before are looked at once, and then have a time of their own.
-    "
-    UPDATE items SET attributes = json_set(
-        attributes,
-        '$.agenda', json_extract(attributes, '$.element') || '#' || (json_extract(attributes, '$.id') % 4),
-        '$.due', unixepoch()
-    ) WHERE sort GLOB 'instance#*' AND agenda IS NULL;
-    ",
+    CREATE TABLE seal (proof TEXT NOT NULL);
+",
+    "CREATE TABLE home (identity TEXT NOT NULL);",
 ];
 
 /// How long to wait for another process that has the database, before the request is told to try again.
@@ -101,6 +84,7 @@ pub enum OpenError {
 #[derive(Debug, Clone)]
 pub struct Database {
     connection: Arc<Mutex<Connection>>,
+    ballast: Option<Arc<Ballast>>,
 }
 
 impl Database {
@@ -128,21 +112,28 @@ impl Database {
         if later {
             return Err(OpenError::Later { path: path.into() });
         }
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), ballast: None })
+    }
+
+    /// Takes a ballast file along, which goes when the disk is full.
+    pub fn carry(&mut self, ballast: Ballast) -> Arc<Ballast> {
+        let ballast = Arc::new(ballast);
+        self.ballast = Some(Arc::clone(&ballast));
+        ballast
     }
 
     /// Checks that the database was sealed with this seal; a new one takes it.
-    pub fn bind(&self, path: &Path, seal: &Seal) -> Result<(), OpenError> {
+    pub fn bind(&self, path: &Path, keyring: &Keyring) -> Result<(), OpenError> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let proven = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .and_then(|transaction| {
                 let proof =
-                    transaction.query_row("SELECT proof FROM seal", [], |row| row.get::<_, Vec<u8>>(0));
+                    transaction.query_row("SELECT proof FROM seal", [], |row| row.get::<_, String>(0));
                 let proven = match proof {
-                    Ok(proof) => seal.open(["seal", "proof"], &proof).is_some(),
+                    Ok(proof) => keyring.open(&["seal", "proof"], &proof).is_some(),
                     Err(rusqlite::Error::QueryReturnedNoRows) => {
-                        let proof = seal.close(["seal", "proof"], b"valetkey");
+                        let proof = keyring.seal(&["seal", "proof"], "valetkey");
                         transaction.execute("INSERT INTO seal VALUES (?1)", [proof])?;
                         true
                     }
@@ -153,6 +144,30 @@ impl Database {
             })
             .map_err(|error| opening(path, &error))?;
         if proven { Ok(()) } else { Err(OpenError::WrongKey { path: path.into() }) }
+    }
+
+    /// Reads where the database was used last, as [`Self::settle_in`] was told.
+    pub(crate) fn home(&self) -> rusqlite::Result<Option<String>> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        connection.query_row("SELECT identity FROM home", [], |row| row.get(0)).optional()
+    }
+
+    /// Writes down where the database is used.
+    pub(crate) fn settle_in(&self, identity: &str) -> rusqlite::Result<()> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute("DELETE FROM home", [])?;
+        transaction.execute("INSERT INTO home VALUES (?1)", [identity])?;
+        transaction.commit()
+    }
+
+    /// Writes all of it as it is now to a new file that only its owner may read. Others may use the database meanwhile.
+    pub fn back_up(&self, to: &Path) -> io::Result<()> {
+        OpenOptions::new().create_new(true).write(true).mode(0o600).open(to)?;
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = connection.execute("VACUUM INTO ?1", [to.to_string_lossy()]).map_err(io::Error::other);
+        let written = written.and_then(|_| File::open(to)?.sync_all());
+        written.inspect_err(|_| drop(fs::remove_file(to)))
     }
 
     /// Runs work in a transaction of its own, off the threads that serve requests. The transaction is
@@ -172,7 +187,13 @@ impl Database {
         match worked.await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(WorkError::Store(error))) => Err(error),
-            Ok(Err(WorkError::Sqlite(error))) => Err(working(&error)),
+            Ok(Err(WorkError::Sqlite(error))) => {
+                if let (Some(ErrorCode::DiskFull), Some(ballast)) = (error.sqlite_error_code(), &self.ballast)
+                {
+                    ballast.give_up();
+                }
+                Err(working(&error))
+            }
             Err(error) => Err(StoreError::Unavailable(error.to_string())),
         }
     }
@@ -191,9 +212,9 @@ pub(crate) enum WorkError {
 /// before SQLite opens it, and an existing one is not opened at all: closing any descriptor of a file
 /// drops the locks that SQLite holds on it (POSIX `fcntl`), and another process would then take away
 /// its write-ahead log.
-fn make_file(path: &Path) -> std::io::Result<u64> {
+fn make_file(path: &Path) -> io::Result<u64> {
     match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::AlreadyExists => Err(cause),
+        Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => Err(cause),
         _ => Ok(fs::metadata(path)?.len()),
     }
 }
@@ -226,50 +247,16 @@ fn opening(path: &Path, error: &rusqlite::Error) -> OpenError {
 }
 
 fn working(error: &rusqlite::Error) -> StoreError {
-    let passing = matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::DiskFull
-                | ErrorCode::CannotOpen
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::OutOfMemory
-        )
-    );
-    if passing { StoreError::Unavailable(error.to_string()) } else { StoreError::Damaged(error.to_string()) }
+    // Full, locked, read-only: it is worth trying again. Only what cannot be read is damaged.
+    if is_damage(error) || error.sqlite_error_code().is_none() {
+        StoreError::Damaged(error.to_string())
+    } else {
+        StoreError::Unavailable(error.to_string())
+    }
 }
 
 /// Makes a folder that only its owner may enter.
-pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use broker::store::records::{Key, Registry};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn an_instance_of_an_earlier_version_comes_onto_its_agenda() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("valetkey.db");
-        let first = Database::open_with(&path, &SCHEMA[..1], "FULL").unwrap();
-        let work = |transaction: &rusqlite::Transaction<'_>| {
-            let item = r#"{"element":"google","id":7,"state":"live"}"#;
-            let insert =
-                "INSERT INTO items (partition, sort, attributes) VALUES ('user#1', 'instance#7', ?1)";
-            Ok(transaction.execute(insert, [item])?)
-        };
-        first.run(work).await.unwrap();
-        drop(first);
-        let registry = SqliteRegistry::new(Database::open(&path).unwrap());
-        let due = registry.due("google#3", i64::MAX, None, 10).await.unwrap();
-        assert_eq!(
-            due.into_iter().map(|due| due.key).collect::<Vec<_>>(),
-            [Key::new("user#1", "instance#7")]
-        );
-    }
 }

@@ -5,7 +5,8 @@ use secrecy::SecretString;
 use crate::Broker;
 use crate::error::Error;
 use crate::id::InstanceId;
-use crate::record::instance::{self, Instance};
+use crate::record::account::{self, Account};
+use crate::record::instance;
 use crate::record::user::{self, User};
 use crate::seal::element_token::ElementToken;
 
@@ -20,18 +21,10 @@ pub struct Credentials {
     pub element: Option<ElementToken>,
 }
 
-/// Who calls: a user, and the instance whose token came in the place of the organization's secret.
-#[derive(Debug)]
-pub struct Caller {
-    /// The user.
-    pub user: User,
-    token: Option<Instance>,
-}
-
 impl Broker {
     /// Authenticates whoever shows a user's secret and the organization's.
     pub async fn user(&self, shown: &Credentials) -> Result<User, Error> {
-        let user = self.authenticate(shown).await?;
+        let (user, _) = self.authenticate(shown, None).await?;
         if shown.organization.is_none() {
             return Err(Error::Unauthorized);
         }
@@ -39,13 +32,11 @@ impl Broker {
     }
 
     /// Authenticates whoever shows a user's secret with the organization's or the token of an instance.
-    pub async fn caller(&self, shown: &Credentials) -> Result<Caller, Error> {
-        let user = self.authenticate(shown).await?;
-        let token = match shown.organization {
-            Some(_) => None,
-            None => Some(self.authenticate_element(&user, shown).await?),
-        };
-        Ok(Caller { user, token })
+    pub async fn caller(&self, shown: &Credentials) -> Result<User, Error> {
+        match shown.organization {
+            Some(_) => self.user(shown).await,
+            None => Ok(self.account_of_token(shown).await?.0),
+        }
     }
 
     /// Authenticates an admin.
@@ -54,67 +45,77 @@ impl Broker {
         if user.admin { Ok(user) } else { Err(Error::Forbidden("Only an admin may manage users".into())) }
     }
 
-    /// Finds the instance that a request is about: the one whose id it names, for a caller who may see it, or, when
-    /// `id` is empty, the one whose token was shown. `key_or_id` names its element, or is empty.
-    pub async fn instance(
+    /// Finds the account that a request is about: the one whose id it names, for a caller who may see it, or, when
+    /// `id` is empty, the one whose token was shown. `key_or_id` names its element, or is empty. User, instance and grant
+    /// are read in one round trip.
+    pub async fn account(
         &self,
         shown: &Credentials,
         id: &str,
         key_or_id: &str,
-    ) -> Result<(User, Instance), Error> {
-        let (user, instance) = if id.is_empty() {
-            self.instance_of_token(shown).await?
+    ) -> Result<(User, Account), Error> {
+        let (user, account) = if id.is_empty() {
+            self.account_of_token(shown).await?
         } else {
-            self.instance_by_id(shown, id).await?
+            self.account_by_id(shown, id).await?
         };
+        let instance = &account.instance;
         let of_element = [instance.element.as_str(), &instance.element_id.to_string()].contains(&key_or_id);
-        if key_or_id.is_empty() || of_element { Ok((user, instance)) } else { Err(instance::unknown(id)) }
+        if key_or_id.is_empty() || of_element { Ok((user, account)) } else { Err(instance::unknown(id)) }
     }
 
-    async fn instance_by_id(&self, shown: &Credentials, text: &str) -> Result<(User, Instance), Error> {
-        let unknown = || instance::unknown(text);
-        let Caller { user, token } = self.caller(shown).await?;
-        let id = InstanceId::parse(text).ok_or_else(unknown)?;
-        let instance = match token {
-            Some(instance) => Some(instance).filter(|instance| instance.id == id),
-            None => instance::find(&*self.registry, user.id, id).await?,
+    async fn account_by_id(&self, shown: &Credentials, text: &str) -> Result<(User, Account), Error> {
+        let id = InstanceId::parse(text);
+        let (user, account) = if shown.organization.is_some() {
+            self.authenticate(shown, id).await?
+        } else {
+            let (user, account) = self.account_of_token(shown).await?;
+            (user, Some(account).filter(|account| Some(account.instance.id) == id))
         };
-        Ok((user, instance.ok_or_else(unknown)?))
+        Ok((user, account.ok_or_else(|| instance::unknown(text))?))
     }
 
-    async fn instance_of_token(&self, shown: &Credentials) -> Result<(User, Instance), Error> {
-        let user = self.authenticate(shown).await?;
-        let instance = self.authenticate_element(&user, shown).await?;
-        Ok((user, instance))
+    async fn account_of_token(&self, shown: &Credentials) -> Result<(User, Account), Error> {
+        let token = shown.element.as_ref().map(ElementToken::instance);
+        let (user, account) = self.authenticate(shown, token).await?;
+        let (token, account) = (shown.element.as_ref(), account.ok_or(Error::Unauthorized)?);
+        let is_proven = token.ok_or(Error::Unauthorized)?.proves(&self.token(&account.instance)?);
+        if is_proven { Ok((user, account)) } else { Err(Error::Unauthorized) }
     }
 
-    async fn authenticate(&self, shown: &Credentials) -> Result<User, Error> {
+    /// Authenticates a user, and reads one of the user's accounts with that.
+    async fn authenticate(
+        &self,
+        shown: &Credentials,
+        id: Option<InstanceId>,
+    ) -> Result<(User, Option<Account>), Error> {
         let secret = shown.user.as_ref().ok_or(Error::Unauthorized)?;
-        let user = match user::find(&*self.registry, secret).await? {
+        let named = user::named_by(secret);
+        let account = id.into_iter().flat_map(|id| account::keys(named, id));
+        let keys: Vec<_> = [user::key(named)].into_iter().chain(account).collect();
+        let mut found = self.registry.get_many(&keys).await?.into_iter();
+        let user = match account::next::<User>(&mut found)? {
             Some(user) => user,
             None => self.bootstrap_user(secret).await?,
         };
-        match &shown.organization {
-            _ if user.disabled => Err(Error::Unauthorized),
-            Some(organization) if !user.belongs_to(organization) => Err(Error::Unauthorized),
-            _ => Ok(user),
+        let organization = shown.organization.as_ref();
+        if user.disabled
+            || !user.has_secret(secret)
+            || organization.is_some_and(|organization| !user.belongs_to(organization))
+        {
+            return Err(Error::Unauthorized);
         }
+        let (instance, grant) = (account::next(&mut found)?, account::next(&mut found)?);
+        Ok((user, account::of(&*self.registry, instance, grant).await?))
     }
 
     /// Makes the first user, when this is who calls and the deployment has had none.
     async fn bootstrap_user(&self, secret: &SecretString) -> Result<User, Error> {
         match &self.first_user {
             Some(first) if first.is(secret) && first.make(&*self.registry).await? => {
-                user::find(&*self.registry, secret).await?.ok_or(Error::Unauthorized)
+                user::numbered(&*self.registry, user::FIRST).await?.ok_or(Error::Unauthorized)
             }
             _ => Err(Error::Unauthorized),
         }
-    }
-
-    async fn authenticate_element(&self, user: &User, shown: &Credentials) -> Result<Instance, Error> {
-        let token = shown.element.as_ref().ok_or(Error::Unauthorized)?;
-        let instance = instance::find(&*self.registry, user.id, token.instance()).await?;
-        let instance = instance.ok_or(Error::Unauthorized)?;
-        if token.proves(&self.token(&instance)?) { Ok(instance) } else { Err(Error::Unauthorized) }
     }
 }

@@ -8,27 +8,57 @@ use vendors::VendorError;
 
 use crate::Broker;
 use crate::error::Error;
-use crate::id::AppId;
-use crate::record::app::ClientCredentials;
-use crate::record::settings::{CLIENT_ID, CLIENT_SECRET};
+use crate::id::{AppId, UserId};
+use crate::record::app::{self, ClientCredentials};
+use crate::record::instance::Instance;
+use crate::record::settings::{CLIENT_ID, CLIENT_SECRET, Given};
+use crate::store::StoreError;
+
+/// The settings that a vendor is asked with: an instance's, or those that it is to have. They hold secrets and are not to
+/// be printed.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    /// The user who owns them.
+    pub(crate) user: UserId,
+    /// The configuration, with a mask in the place of every secret.
+    pub(crate) open: Given,
+    /// Its secrets.
+    pub(crate) secrets: BTreeMap<String, SecretString>,
+    /// The app whose client asks, when the configuration has none.
+    pub(crate) app: Option<AppId>,
+    /// The fingerprint of the client's id.
+    pub(crate) client: String,
+}
+
+impl Settings {
+    /// Opens an instance's.
+    pub(crate) fn of(broker: &Broker, instance: &Instance) -> Result<Self, StoreError> {
+        let secrets = instance.secrets(&broker.keyring)?;
+        let Instance { user, configuration: open, app, client, .. } = instance.clone();
+        Ok(Self { user, open, secrets, app, client })
+    }
+
+    /// Says whose client asks.
+    pub(crate) fn credential_source(&self) -> CredentialSource<'_> {
+        CredentialSource { user: self.user, app: self.app.as_ref(), secrets: &self.secrets }
+    }
+}
 
 /// Where the key and secret of the client that asks a vendor come from.
 #[derive(Clone, Copy)]
 pub(crate) struct CredentialSource<'a> {
-    /// The app's id; it counts as long as there is no key and secret of the instance's own.
+    /// The user who owns the app.
+    pub(crate) user: UserId,
+    /// The app's id; `None`: the secrets have the client's key and secret.
     pub(crate) app: Option<&'a AppId>,
     /// The instance's secrets.
     pub(crate) secrets: &'a BTreeMap<String, SecretString>,
 }
 
 impl CredentialSource<'_> {
-    fn app(&self) -> Option<&AppId> {
-        self.app.filter(|_| !self.secrets.contains_key(CLIENT_SECRET))
-    }
-
     /// Gives the client's key and secret.
     pub(crate) async fn pair(&self, broker: &Broker) -> Result<Arc<ClientCredentials>, Error> {
-        let Some(id) = self.app() else {
+        let Some(id) = self.app else {
             let secret = |key: &str| {
                 self.secrets.get(key).cloned().ok_or_else(|| Error::Internal(format!("{key} is not kept")))
             };
@@ -39,28 +69,28 @@ impl CredentialSource<'_> {
         };
         match broker.clients.fresh(id, broker.clock.now()) {
             Some(pair) => Ok(pair),
-            None => read(broker, id).await,
+            None => read(broker, self.user, id).await,
         }
     }
 
     /// Gives another key and secret when a vendor has refused those of an app, and the app has been given others
     /// since they were read.
-    pub(crate) async fn instead(
+    pub(crate) async fn reload_if_rotated(
         &self,
         broker: &Broker,
         refused: &ClientCredentials,
         error: &VendorError,
     ) -> Option<Arc<ClientCredentials>> {
-        let id = self.app().filter(|_| error.refuses_client())?;
-        let read = read(broker, id).await.ok()?;
+        let id = self.app.filter(|_| error.refuses_client())?;
+        let read = read(broker, self.user, id).await.ok()?;
         (!read.is(refused)).then_some(read)
     }
 }
 
-async fn read(broker: &Broker, id: &AppId) -> Result<Arc<ClientCredentials>, Error> {
-    let found = broker.apps.latest(&id.0).await?;
-    let pair = found.and_then(|(_, text)| ClientCredentials::from_text(&text));
-    let pair = Arc::new(pair.ok_or_else(|| Error::AppIncomplete(id.clone()))?);
+async fn read(broker: &Broker, user: UserId, id: &AppId) -> Result<Arc<ClientCredentials>, Error> {
+    let found = app::read(&*broker.registry, user, id).await?;
+    let found = found.ok_or_else(|| Error::AppIncomplete(id.clone()))?;
+    let pair = Arc::new(found.credentials(&broker.keyring)?);
     broker.clients.keep(id, broker.clock.now(), &pair);
     Ok(pair)
 }

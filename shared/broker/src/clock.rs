@@ -10,6 +10,14 @@ use time::format_description::well_known::Rfc3339;
 /// Seconds since 1970-01-01T00:00:00Z.
 pub type Timestamp = i64;
 
+/// How much the clocks of two processes may differ, in seconds.
+pub const SKEW: Timestamp = 300;
+
+/// Tells whether no right clock can have written a time yet.
+pub fn is_ahead(time: Timestamp, now: Timestamp) -> bool {
+    time > now.saturating_add(SKEW)
+}
+
 /// Tells the time: the system's, or one that a test sets.
 #[derive(Debug, Clone)]
 pub enum Clock {

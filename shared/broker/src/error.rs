@@ -41,6 +41,8 @@ pub enum Error {
     ClientRejected {
         /// The request that corrects key and secret.
         how: String,
+        /// What the vendor said.
+        cause: VendorError,
     },
     /// An app has no key and secret: its registration did not end, or they were removed.
     #[error("The app {0} has no key and secret: give them with PUT /elements/{{keyOrId}}/apps/{0}")]
@@ -48,25 +50,48 @@ pub enum Error {
     /// The state of the thing forbids it; the text says what to do.
     #[error("{0}")]
     Conflict(String),
-    /// Another change of the instance is under way.
-    #[error("Another change of this instance is under way; try again after {0} seconds")]
-    Leased(u64),
-    /// The secret has been written as often as its store allows for now.
-    #[error("The secrets of this instance have changed too often; try again after {0} seconds")]
-    TooOften(u64),
+    /// The tokens were given to another client than the one that the settings name.
+    #[error(
+        "The tokens of instance {0} were given to another oauth.api.key: set that again, or ask the user to consent again \
+         and PUT the new code to /instances/{0}"
+    )]
+    ClientChanged(InstanceId),
+    /// Another consent of the instance is under way.
+    #[error(
+        "Another consent of this instance is under way; the code was not used. Try again after {0} seconds"
+    )]
+    Locked(u64),
+    /// The same code, or imported token, is being used by an earlier request.
+    #[error("An earlier request with the same code is under way; try again after {0} seconds")]
+    CodeInUse(u64),
+    /// The code, or imported token, was used before, and what came of it is not there.
+    #[error(
+        "This code, or imported token, was used before and is not sent to the vendor again: ask the user to consent again"
+    )]
+    CodeUsed,
+    /// A refresh is under way, or nobody knows how one has ended.
+    #[error(
+        "A refresh of this grant is under way, or its outcome is not known yet; try again after {0} seconds"
+    )]
+    RefreshUnderWay(u64),
     /// There was too much to do for one request; the same request goes on.
     #[error("{0}")]
-    Unfinished(String),
+    Incomplete(String),
+    /// The table does not take writes just now, so the vendor is not asked.
+    #[error(
+        "The store does not take writes just now, so the vendor is not asked; try again after {0} seconds"
+    )]
+    Paused(u64),
     /// The vendor did not do what it was asked.
     #[error("{0}")]
     Vendor(#[from] VendorError),
     /// The vendor granted, and the grant could not be kept. Its code is spent, so the same request cannot be tried
     /// again.
     #[error("The vendor granted access and it could not be kept here; ask the user to consent again")]
-    Unkept(StoreError),
+    GrantNotSaved(StoreError),
     /// A store did not do what it was asked.
     #[error("{}", match .0 {
-        StoreError::Unavailable(_) => "The store is busy; try again in a moment",
+        StoreError::Unavailable(_) | StoreError::Denied(_) => "The store is busy; try again in a moment",
         StoreError::Damaged(_) => "Something went wrong on our side; the log has more under this requestId",
     })]
     Store(#[from] StoreError),
@@ -77,10 +102,10 @@ pub enum Error {
 
 impl Error {
     /// Whether it is certain that no vendor has granted anything that might be kept nowhere.
-    pub fn granted_nothing(&self) -> bool {
+    pub fn certainly_not_granted(&self) -> bool {
         match self {
-            Self::Vendor(cause) => cause.granted_nothing(),
-            Self::Unkept(_) => false,
+            Self::Vendor(cause) => cause.certainly_not_acted_on(),
+            Self::GrantNotSaved(_) => false,
             _ => true,
         }
     }
@@ -88,15 +113,23 @@ impl Error {
     /// Whether this deployment is at fault: a mistake of ours, a store that does not hold what it should, or one that did
     /// not take what a vendor granted.
     pub fn is_fault(&self) -> bool {
-        matches!(self, Self::Unkept(_) | Self::Store(StoreError::Damaged(_)) | Self::Internal(_))
+        matches!(
+            self,
+            Self::GrantNotSaved(_)
+                | Self::Store(StoreError::Damaged(_) | StoreError::Denied(_))
+                | Self::Internal(_)
+        )
     }
 
     /// The seconds after which the caller may try again.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Vendor(VendorError::Busy { retry_after, .. }) => Some(*retry_after),
-            Self::Store(StoreError::Unavailable(_)) | Self::Unfinished(_) => Some(1),
-            Self::Leased(seconds) | Self::TooOften(seconds) => Some(*seconds),
+            Self::Store(StoreError::Unavailable(_) | StoreError::Denied(_)) | Self::Incomplete(_) => Some(1),
+            Self::Locked(seconds)
+            | Self::CodeInUse(seconds)
+            | Self::RefreshUnderWay(seconds)
+            | Self::Paused(seconds) => Some(*seconds),
             _ => None,
         }
     }
@@ -104,7 +137,8 @@ impl Error {
     /// What the vendor said.
     pub fn provider_message(&self) -> Option<&str> {
         match self {
-            Self::Vendor(VendorError::Refused { message, .. }) => Some(message),
+            Self::Vendor(VendorError::Refused { message, .. })
+            | Self::ClientRejected { cause: VendorError::Refused { message, .. }, .. } => Some(message),
             _ => None,
         }
     }

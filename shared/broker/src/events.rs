@@ -12,14 +12,17 @@ use std::future::Future;
 use vendors::descriptor::Element;
 use vendors::error::VendorError;
 
+use crate::Broker;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::error::Error;
+use crate::record::grant::Grant;
 use crate::record::instance::Instance;
 use crate::record::link::Link;
 use crate::record::session::Ended;
+use crate::store::StoreError;
 
 /// Awaits a call to a vendor and tells how it ended.
-pub(crate) async fn asked<T>(
+pub(crate) async fn vendor_call<T>(
     element: &Element,
     operation: &'static str,
     call: impl Future<Output = Result<T, Error>>,
@@ -51,58 +54,79 @@ pub(crate) async fn asked<T>(
     outcome
 }
 
-/// Tells an event of an instance's life: its level, its metric, the instance, further fields, and what it says.
-macro_rules! tell {
-    ($level:ident, $metric:ident, $instance:expr, $($rest:tt)+) => {
+/// What an event is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    element: &'a str,
+    user: u64,
+    instance: u64,
+}
+
+impl<'a> From<&'a Instance> for Subject<'a> {
+    fn from(instance: &'a Instance) -> Self {
+        Self { element: &instance.element, user: instance.user.0, instance: instance.id.0 }
+    }
+}
+
+impl<'a> From<&'a Grant> for Subject<'a> {
+    fn from(grant: &'a Grant) -> Self {
+        Self { element: &grant.element, user: grant.user.0, instance: grant.instance.0 }
+    }
+}
+
+/// Logs an event of an instance's life: its level, its metric, what it is about, further fields, and its text.
+macro_rules! event {
+    ($level:ident, $metric:ident, $subject:expr, $($rest:tt)+) => {{
+        let subject: Subject<'_> = $subject.into();
         tracing::$level!(
             count.$metric = 1,
-            element = $instance.element,
-            user = $instance.user.0,
-            instance = $instance.id.0,
+            element = subject.element,
+            user = subject.user,
+            instance = subject.instance,
             $($rest)+
         )
-    };
+    }};
 }
 
 /// An instance was made.
 pub(crate) fn created(instance: &Instance) {
-    tell!(info, InstanceCreated, instance, imported = instance.imported, "an instance was made");
+    event!(info, InstanceCreated, instance, imported = instance.imported, "an instance was made");
 }
 
 /// An instance has a new grant in the place of the old.
 pub(crate) fn reauthenticated(instance: &Instance) {
-    tell!(info, InstanceReauthenticated, instance, "an instance was authenticated again");
+    event!(info, InstanceReauthenticated, instance, "an instance was authenticated again");
 }
 
 /// An instance was deleted: its grant is being revoked.
 pub(crate) fn deleted(instance: &Instance) {
-    tell!(info, InstanceDeleted, instance, "an instance was deleted");
+    event!(info, InstanceDeleted, instance, "an instance was deleted");
 }
 
 /// A grant has new tokens.
-pub(crate) fn refreshed(instance: &Instance) {
-    tell!(info, GrantRefreshed, instance, "a grant was refreshed");
+pub(crate) fn refreshed(grant: &Grant) {
+    event!(info, GrantRefreshed, grant, "a grant was refreshed");
 }
 
 /// A refresh failed and the grant lives on.
-pub(crate) fn refresh_failed(instance: &Instance, cause: &VendorError) {
+pub(crate) fn refresh_failed(grant: &Grant, cause: &VendorError) {
     let class = match cause {
         VendorError::Refused { .. } => "refused",
         VendorError::Unreachable(_) => "unreachable",
         VendorError::Busy { .. } => "busy",
         VendorError::Failed { .. } | VendorError::InDoubt(_) | VendorError::Malformed(_) => "failed",
     };
-    tell!(warn, RefreshFailed, instance, class, "a refresh failed");
+    event!(warn, RefreshFailed, grant, class, "a refresh failed");
 }
 
 /// The vendor refuses the app's key or secret; its grants may live.
-pub(crate) fn client_refused(instance: &Instance) {
-    tell!(error, ClientRefused, instance, "the vendor refuses the client");
+pub(crate) fn client_refused(grant: &Grant) {
+    event!(error, ClientRefused, grant, "the vendor refuses the client");
 }
 
 /// Nobody knows whether the vendor has acted on a request.
-pub(crate) fn in_doubt(instance: &Instance, what: &str) {
-    tell!(warn, GrantInDoubt, instance, what, "a grant is in doubt");
+pub(crate) fn in_doubt<'a>(subject: impl Into<Subject<'a>>, what: &str) {
+    event!(warn, GrantInDoubt, subject, what, "a grant is in doubt");
 }
 
 /// The vendor refuses the key or secret of the client that a link is for.
@@ -112,42 +136,70 @@ pub fn links_client_refused(link: &Link) {
     tracing::error!(count.ClientRefused = 1, element, user, app, "the vendor refuses the client of a link");
 }
 
+/// The vendor has refused a grant for good.
+pub(crate) fn refused(grant: &Grant, refusal: &VendorError) {
+    let subject = Subject::from(grant);
+    let why = match refusal {
+        VendorError::Refused { error, .. } => error.as_str(),
+        _ => "",
+    };
+    tracing::warn!(
+        element = subject.element,
+        instance = subject.instance,
+        why,
+        "a vendor has refused a grant"
+    );
+}
+
 /// A grant has ended; only a new consent helps.
-pub(crate) fn dead(instance: &Instance, why: &str) {
-    tell!(error, GrantDead, instance, why, "a grant is dead");
+pub(crate) fn dead(grant: &Grant) {
+    event!(error, GrantDead, grant, "a grant is dead");
 }
 
 /// A token has expired that nothing can replace.
-pub(crate) fn expired(instance: &Instance) {
-    tell!(warn, GrantExpired, instance, "a token without a refresh token has expired");
+pub(crate) fn expired(grant: &Grant) {
+    event!(warn, GrantExpired, grant, "a token without a refresh token has expired");
 }
 
 /// A grant ends soon unless it is refreshed or its user consents again.
-pub(crate) fn expiring(instance: &Instance, seconds: Timestamp) {
-    tell!(warn, GrantExpiring, instance, seconds, "a grant ends soon");
+pub(crate) fn expiring(grant: &Grant, seconds: Timestamp) {
+    event!(warn, GrantExpiring, grant, seconds, "a grant ends soon");
 }
 
 /// A vendor did not revoke what was deleted.
 pub(crate) fn unrevoked(instance: &Instance, cause: &Error) {
-    tell!(warn, GrantUnrevoked, instance, ?cause, "a grant was not revoked at the vendor");
+    event!(warn, GrantUnrevoked, instance, ?cause, "a grant was not revoked at the vendor");
 }
 
-/// A vendor granted, and the grant could not be stored at once; it may be found yet. That is no fault of ours when what
-/// the caller sent meanwhile does not fit beside it.
-pub(crate) fn unkept(instance: &Instance, cause: &Error) {
-    let fault = !matches!(cause, Error::Invalid(_));
-    tell!(error, GrantUnkept, instance, fault, ?cause, "a new grant is not kept yet");
+/// A vendor granted, and the grant could not be stored.
+pub(crate) fn not_saved<'a>(subject: impl Into<Subject<'a>>, cause: &StoreError) {
+    event!(error, GrantNotSaved, subject, fault = true, %cause, "what a vendor granted could not be stored");
+}
+
+/// The table did not take what a vendor granted, and Secrets Manager did: whoever refreshes next finds it there.
+pub(crate) fn left_in_vault(grant: &Grant, cause: &StoreError) {
+    event!(warn, GrantLeftInVault, grant, %cause, "new tokens are in Secrets Manager alone, until the table takes writes");
+}
+
+/// The table was written to. While it takes no writes, no vendor is asked.
+pub(crate) fn table<T>(broker: &Broker, written: &Result<T, StoreError>) {
+    if let Err(cause) = written
+        && cause.is_temporary()
+    {
+        tracing::error!(count.TableRefused = 1, %cause, "the table does not take writes");
+    }
+    broker.health.note(broker.clock.now(), written);
+}
+
+/// Secrets Manager did not take tokens; they stay sealed in their record.
+pub(crate) fn not_settled(grant: &Grant, cause: &StoreError) {
+    event!(warn, SettleFailed, grant, %cause, "tokens stay in the table: Secrets Manager did not take them");
 }
 
 /// A grant that may have been made is nowhere. That is no fault when the vendor did not answer.
 pub(crate) fn lost(instance: &Instance) {
     let fault = instance.in_doubt.is_none();
-    tell!(error, GrantLost, instance, fault, "a grant may be lost: its creation did not end");
-}
-
-/// A creation that did not end was undone: its caller never got an answer.
-pub(crate) fn undone(instance: &Instance) {
-    tell!(warn, CreationUndone, instance, "a creation that did not end was undone");
+    event!(error, GrantLost, instance, fault, "a grant may be lost: its creation did not end");
 }
 
 /// A callback came that belongs to no flow, or to another browser's.

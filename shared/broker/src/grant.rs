@@ -1,19 +1,52 @@
-//! The life of a grant, a file a verb.
+//! The life of a grant. Every change of it is one conditional write of one item, and only what the condition says must
+//! hold for it: nobody has to be asked who is allowed to write.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `rest` | where tokens are: sealed in the record, or in Secrets Manager |
+//! | `schedule` | when the sweep looks at a grant next |
+//! | `write` | a change of a grant: as it was read, as it is to be, and what must hold |
+//! | [`obtain`], `revoke` | what a vendor is asked besides refreshes |
+//! | `publish` | what lists know of a grant |
+//! | [`delete`] | from a live instance to nothing |
+//! | `times` | times that no right clock can have written are corrected |
+//! | [`settings`] | the name, the tags and the configuration change |
+//! | [`take`] | the right to ask the vendor for new tokens, once |
+//! | [`refresh`] | a live access token, and one refresh however many ask |
+//! | `settle` | tokens move to where they rest |
+//! | [`consent`] | a new consent takes the place of the old |
+//! | `import` | the first refresh of a token that was brought along |
+//! | [`create`] | from a code, or a token that was brought along, to a live instance |
+//! | [`sweep`] | what is done when nobody calls |
 
-pub mod create;
+mod rest;
 
-pub mod delete;
+mod schedule;
 
-mod lease;
+mod write;
 
 pub mod obtain;
 
-pub mod reauthenticate;
+mod revoke;
+
+mod publish;
+
+pub mod delete;
+
+mod times;
+
+pub mod settings;
+
+pub mod take;
 
 pub mod refresh;
 
-pub mod revoke;
+mod settle;
 
-mod schedule;
+pub mod consent;
+
+mod import;
+
+pub mod create;
 
 pub mod sweep;

@@ -4,17 +4,17 @@ use vendors::descriptor::{CallbackPath, OAuth2, ResponseMode};
 
 use crate::error::Error;
 use crate::record::user::User;
-use crate::seal::envelope::Seal;
-use crate::seal::keyring::Key;
+use crate::seal::key::Key;
+use crate::seal::keyring::Keyring;
 use crate::seal::verifier;
 
 /// A deployment's hosted connect.
 #[derive(Debug, Clone)]
 pub struct HostedConnect {
     /// Seals the ids of clients, which the vendors' URLs hold anyway.
-    pub seal: Seal,
+    pub keyring: Keyring,
     /// Seals the secrets of links until they expire; `None` in a function that must not open them.
-    secrets: Option<Seal>,
+    secrets: Option<Keyring>,
     /// The key of code verifiers.
     pub verifiers: Key,
     /// The scheme and host that browsers reach it at; `None`: those that a request came to.
@@ -71,18 +71,19 @@ impl Colour {
 impl HostedConnect {
     /// Derives the keys from the deployment's master secret for it. It cannot open the secrets of links.
     pub fn new(master: &[u8], address: Option<String>, return_urls: Vec<String>, branding: Branding) -> Self {
-        let (seal, verifiers) = (Seal::new(&Key::derive(master, "client")), Key::derive(master, "verifier"));
-        Self { seal, secrets: None, verifiers, address, return_urls, branding }
+        let (keyring, verifiers) =
+            (Keyring::new(&Key::derive(master, "client")), Key::derive(master, "verifier"));
+        Self { keyring, secrets: None, verifiers, address, return_urls, branding }
     }
 
     /// Adds what seals the secrets of links.
     #[must_use]
-    pub fn with_secrets(self, secrets: Seal) -> Self {
+    pub fn with_secrets(self, secrets: Keyring) -> Self {
         Self { secrets: Some(secrets), ..self }
     }
 
     /// Gives what seals the secrets of links.
-    pub fn secrets(&self) -> Result<&Seal, Error> {
+    pub fn secrets(&self) -> Result<&Keyring, Error> {
         self.secrets.as_ref().ok_or_else(|| Error::Internal("links' secrets are not opened here".into()))
     }
 

@@ -22,17 +22,19 @@ use std::sync::Arc;
 use vendors::catalogue::Catalogue;
 use vendors::client::request::Sender;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::hosted_connect::HostedConnect;
 use crate::record::app::ClientCache;
-use crate::record::grant::Grant;
 use crate::record::instance::Instance;
+use crate::record::tokens::TokenCache;
+use crate::record::unsaved::Unsaved;
 use crate::record::user::FirstUser;
 use crate::seal::element_token::TokenKeys;
-use crate::seal::keyring::Key;
-use crate::store::StoreError;
+use crate::seal::key::Key;
+use crate::seal::keyring::Keyring;
 use crate::store::records::Registry;
-use crate::store::secrets::Vault;
+use crate::store::retry::{Deadline, Health, Patience};
+use crate::store::secrets::{TokenStore, Vault};
 
 pub mod clock;
 
@@ -58,14 +60,26 @@ pub struct Broker {
     pub catalogue: Arc<Catalogue>,
     /// The time.
     pub clock: Clock,
-    /// Where instances' secrets are.
-    pub vault: Arc<dyn Vault>,
-    /// Where apps' keys and secrets are.
-    pub apps: Arc<dyn Vault>,
-    /// Apps' keys and secrets that were read in the last five minutes.
-    pub clients: ClientCache,
     /// Where records are.
     pub registry: Arc<dyn Registry>,
+    /// Where tokens rest.
+    pub token_store: TokenStore,
+    /// Secrets Manager. It is also there while tokens rest in the table, since some may be on their way back.
+    pub vault: Option<Arc<dyn Vault>>,
+    /// Whether that takes writes, as far as this process has seen.
+    pub vault_health: Health,
+    /// The tokens that were read from there in the last five minutes.
+    pub opened: TokenCache,
+    /// The keys that tokens and other secrets in records are sealed with.
+    pub keyring: Keyring,
+    /// Whether the table takes writes, as far as this process has seen.
+    pub health: Arc<Health>,
+    /// Tokens that no store took, where the process lives on to store them later.
+    pub unsaved: Option<Unsaved>,
+    /// How long a request goes on.
+    pub patience: Patience,
+    /// Apps' keys and secrets that were read in the last five minutes.
+    pub clients: ClientCache,
     /// The keys of element tokens.
     pub token_keys: TokenKeys,
     /// The key of the code verifiers of redirect URLs that were asked for over the API.
@@ -91,20 +105,9 @@ impl Broker {
         token.ok_or_else(|| Error::Internal(format!("the token key {key} is not configured")))
     }
 
-    /// Reads an instance's current grant from the vault.
-    pub async fn grant(&self, instance: &Instance) -> Result<Option<Grant>, StoreError> {
-        let Some(version) = &instance.version else { return Ok(None) };
-        let text = self.vault.get(&instance.secret, version).await?;
-        text.map(|text| Grant::from_text(&text)).transpose()
-    }
-
-    /// Reads the grant of an instance that the vault was given last, with its version.
-    pub(crate) async fn latest_grant(
-        &self,
-        instance: &Instance,
-    ) -> Result<Option<(String, Grant)>, StoreError> {
-        let Some((version, text)) = self.vault.latest(&instance.secret).await? else { return Ok(None) };
-        Ok(Some((version, Grant::from_text(&text)?)))
+    /// Counts a request's time from when `watch` was started.
+    pub fn deadline(&self, watch: Stopwatch) -> Deadline {
+        Deadline::new(watch, self.patience)
     }
 }
 

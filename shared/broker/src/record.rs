@@ -2,13 +2,21 @@
 
 pub mod settings;
 
+pub mod tokens;
+
 pub mod grant;
+
+pub mod unsaved;
+
+pub mod marker;
 
 pub mod user;
 
 pub mod app;
 
 pub mod instance;
+
+pub mod account;
 
 pub mod link;
 

@@ -16,9 +16,8 @@ pub struct App {
     pub created_date: String,
     /// The element that it is for.
     pub element: ElementKey,
-    /// Its key and secret, both masked; absent when its registration did not end: give them again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub configuration: Option<MaskedClient>,
+    /// Its key and secret, both masked.
+    pub configuration: MaskedClient,
 }
 
 /// A client's key and secret, masked.

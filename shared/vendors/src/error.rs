@@ -85,9 +85,10 @@ impl VendorError {
         matches!(self, Self::Refused { means: Some(Permanent::BadClient), .. })
     }
 
-    /// Whether the vendor has certainly granted nothing and spent nothing. A 5xx leaves that open: a
-    /// gateway may say it of a request that was acted on.
-    pub fn granted_nothing(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::Unreachable(_) | Self::Busy { status: 429, .. })
+    /// Whether the vendor has certainly granted nothing and spent nothing: it refused, was not reached, or said that it
+    /// is over its limit or in maintenance. Any other 5xx leaves that open: a gateway may say it of a request that was
+    /// acted on.
+    pub fn certainly_not_acted_on(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Unreachable(_) | Self::Busy { .. })
     }
 }

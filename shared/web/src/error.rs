@@ -71,17 +71,23 @@ pub fn status(error: &broker::Error) -> StatusCode {
         E::Unauthorized => StatusCode::UNAUTHORIZED,
         E::Forbidden(_) => StatusCode::FORBIDDEN,
         E::Conflict(_)
-        | E::Leased(_)
+        | E::Locked(_)
+        | E::CodeInUse(_)
+        | E::CodeUsed
+        | E::ClientChanged(_)
         | E::GrantEnded(_)
         | E::NoRefreshToken(_)
         | E::ClientRejected { .. }
         | E::AppIncomplete(_) => StatusCode::CONFLICT,
-        E::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
-        E::Vendor(VendorError::Busy { .. }) | E::Store(StoreError::Unavailable(_)) | E::Unfinished(_) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        E::Vendor(VendorError::Busy { .. })
+        | E::Store(StoreError::Unavailable(_) | StoreError::Denied(_))
+        | E::RefreshUnderWay(_)
+        | E::Paused(_)
+        | E::Incomplete(_) => StatusCode::SERVICE_UNAVAILABLE,
         E::Vendor(VendorError::InDoubt(_)) => StatusCode::GATEWAY_TIMEOUT,
         E::Vendor(_) => StatusCode::BAD_GATEWAY,
-        E::Unkept(_) | E::Store(StoreError::Damaged(_)) | E::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        E::GrantNotSaved(_) | E::Store(StoreError::Damaged(_)) | E::Internal(_) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
     }
 }

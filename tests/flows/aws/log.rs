@@ -24,14 +24,15 @@ async fn every_line_is_json_with_the_number_that_the_caller_was_given() {
 #[tokio::test]
 async fn a_fault_of_ours_is_counted_for_the_version_that_runs() {
     let broker = Broker::start(&[]).await;
+    broker.client.instance("infusionsoftcrm", "Warm").await;
     let code = broker.client.code("infusionsoftcrm").await;
-    let denied = Fault::Fails(400, "AccessDeniedException", usize::MAX);
-    broker.fail("instances", "secretsmanager:CreateSecret", denied);
+    // The marker and the pending record are put, the grant is not.
+    broker.fail("instances", "dynamodb:PutItem", Fault::FailsAfter(2, 400, "AccessDeniedException"));
     let answer = broker.client.create("infusionsoftcrm", &code, "Denied").send().await.unwrap();
     assert_eq!(answer.status(), 500);
     let log = std::fs::read_to_string(broker.log_path()).unwrap();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for metric in ["GrantUnkept", "ServerError"] {
+    for metric in ["GrantNotSaved", "ServerError"] {
         let line = lines.iter().find(|line| line[metric] == 1).unwrap();
         let declared = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(declared["Dimensions"], json!([["function", "version"], []]));

@@ -343,7 +343,8 @@ async fn a_new_secret_of_an_app_counts_at_once_where_the_old_one_is_refused() {
     let connect = async || {
         let visitor = Visitor::new(client);
         let state = parameter(&visitor.leaves(&link).await, "state").unwrap();
-        visitor.open(&format!("{}/oauth/callback/faulty?code=c&state={state}", client.base)).await.status
+        let code = broker::random::id();
+        visitor.open(&format!("{}/oauth/callback/faulty?code={code}&state={state}", client.base)).await.status
     };
     knows("planted-first");
     assert_eq!(connect().await, 200);

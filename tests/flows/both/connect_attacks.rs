@@ -7,7 +7,7 @@ use broker::clock::Clock;
 use broker::id::InstanceId;
 use broker::id::UserId;
 use broker::record::instance;
-use broker::seal::keyring::fingerprint;
+use broker::seal::key::fingerprint;
 use broker::store::records::{Change, Key, Written};
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -224,8 +224,8 @@ async fn two_tabs_and_two_links_of_one_browser_both_work() {
     let tabs = [visitor.leaves(&link).await, visitor.leaves(&link).await];
     let states = tabs.map(|tab| parameter(&tab, "state").unwrap());
     assert_ne!(states[0], states[1]);
-    for state in [&second, &first, &states[0]] {
-        let got = visitor.open(&callback(client, &format!("code=c&state={state}"))).await;
+    for (state, code) in [(&second, "a"), (&first, "b"), (&states[0], "c")] {
+        let got = visitor.open(&callback(client, &format!("code={code}&state={state}"))).await;
         assert_eq!(got.status, 200, "{}", got.page);
     }
     // The link works once: its other tab is told so, and its code is not spent.
@@ -467,7 +467,7 @@ async fn whoever_died_with_a_session_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_visitor_waits_for_a_refresh_that_is_under_way() {
+async fn a_visitor_waits_for_another_consent_that_is_under_way() {
     let (vendor, broker) = started().await;
     let client = &broker.client;
     ok(client.create("faulty", "first", "Revived")).await;
@@ -475,14 +475,13 @@ async fn a_visitor_waits_for_a_refresh_that_is_under_way() {
     let visitor = Visitor::new(client);
     let state = parameter(&visitor.leaves(&link).await, "state").unwrap();
     let (registry, key) = (broker.registry(), instance::key(UserId(1), InstanceId(1)));
-    let lease =
-        Change::default().set("lease_owner", "x".repeat(32)).set("lease_until", Clock::System.now() + 28);
-    registry.update(&key, lease).await.unwrap();
+    let slot = Change::default().set("consents", 2).set("consent_since", Clock::System.now());
+    registry.update(&key, slot).await.unwrap();
     let session = Key::new(format!("session#{}", fingerprint(&state)), "session");
     let ends = async {
         let is_taken = async || registry.get(&session).await.unwrap().unwrap().contains_key("taken_by");
         tests::until(is_taken).await;
-        registry.update(&key, Change::default().remove("lease_owner").remove("lease_until")).await.unwrap();
+        registry.update(&key, Change::default().set("consent_since", 0)).await.unwrap();
     };
     let url = callback(client, &format!("code=c&state={state}"));
     let (got, ()) = futures_util::future::join(visitor.open(&url), ends).await;

@@ -73,18 +73,10 @@ async fn another_users_instance_looks_like_one_that_does_not_exist() {
     let broker = Broker::start(&[]).await;
     let first = &broker.client;
     let made = first.instance("infusionsoftcrm", "Not yours").await;
-    // Until there is a request that makes users, the second one is put into the registry.
-    let secret = "second-user-secret".to_owned();
-    let user = broker::record::user::User {
-        id: broker::id::UserId(2),
-        email_address: "second@example.com".into(),
-        first_name: "Second".into(),
-        last_name: "User".into(),
-        admin: false,
-        organization: broker::seal::keyring::fingerprint(&first.organization),
-        ..broker::record::user::User::default()
-    };
-    broker::record::user::add(&*broker.registry(), &user, &secret.clone().into()).await.unwrap();
+    let user = json!({"emailAddress": "second@example.com", "firstName": "Second", "lastName": "User"});
+    let user = ok(first.call(Method::POST, "/users").json(&user)).await;
+    let secret = user["userSecret"].as_str().unwrap().to_owned();
+    assert!(secret.starts_with("vk_2_1_"), "it names its user: {secret}");
     let second = tests::client::Client { user: secret, ..first.clone() };
     for (method, path) in [
         (Method::GET, "/instances/1"),

@@ -3,29 +3,29 @@
 
 use broker::Broker;
 use broker::Error;
-use broker::clock::Stopwatch;
-use broker::grant::refresh::{self, Ask, Live};
-use broker::id::InstanceId;
-use broker::id::UserId;
-use broker::record::instance;
+use broker::grant::refresh::{Freshness, Live};
+use broker::record::grant::Asking;
 use secrecy::ExposeSecret;
 use tests::Status as _;
 use tests::machine::{self, Machine, SECOND, create, rekey};
-use tests::stores::plan::{Fault, Plan};
 
 /// Until the vendor's tokens, which live 60 s, are due; and until they have expired.
 const DUE: i64 = 31;
 const EXPIRED: i64 = 61;
 
-/// Longer than a lease lasts, with what the clocks may differ.
-const LEASE_IS_DEAD: i64 = 400;
+/// Whoever was asking the vendor has certainly ended after this.
+const HAS_ENDED: i64 = 400;
 
 async fn ask(machine: &Machine, broker: &Broker) -> Result<Live, Error> {
     machine::ask(broker, &machine.instance().await).await
 }
 
 fn token(live: &Live) -> &str {
-    live.grant.tokens.access_token.expose_secret()
+    live.tokens.access_token.expose_secret()
+}
+
+async fn asking(machine: &Machine) -> Asking {
+    machine.grant().await.unwrap().asking(machine.clock.now())
 }
 
 /// Makes an instance, lets its token age, and gives the vendor its next answer.
@@ -52,8 +52,11 @@ async fn a_fresh_token_costs_the_vendor_nothing_and_a_due_one_a_single_request()
         request.contains("grant_type=refresh_token") && request.contains("refresh_token=refresh"),
         "{request}"
     );
-    let record = machine.instance().await;
-    assert_eq!((record.generation, record.lease_owner, record.valid), (2, None, true));
+    let grant = machine.grant().await.unwrap();
+    assert_eq!(
+        (grant.place(), grant.asking_owner, machine.instance().await.is_valid()),
+        ((1, 1), None, true)
+    );
     assert_eq!(token(&ask(&machine, &broker).await.unwrap()), "second");
     assert_eq!(machine.asked(), (2, 0));
 }
@@ -72,10 +75,10 @@ async fn a_token_that_must_last_is_refreshed_up_to_half_its_life() {
         (4_000, 3_999, "access"),
         (4_000, 4_000, "second"),
     ] {
-        let issued = machine.instance().await.access_issued.unwrap();
+        let issued = machine.grant().await.unwrap().access_issued;
         machine.pass(issued + 10_000 - left - machine.clock.now());
-        let ask = Ask::Lasting(seconds);
-        let live = refresh::live(&broker, machine.instance().await, ask, Stopwatch::start()).await.unwrap();
+        let ask = Freshness::AtLeast(seconds);
+        let live = machine::ask_for(&broker, &machine.instance().await, ask).await.unwrap();
         assert_eq!(token(&live), expected, "{left} s are left, {seconds} s are asked for");
     }
 }
@@ -85,7 +88,7 @@ async fn a_fresh_token_is_refreshed_for_who_asks_for_a_new_one() {
     let machine = aged(10, "200 OK", SECOND).await;
     let broker = machine.sound();
     assert_eq!(token(&ask(&machine, &broker).await.unwrap()), "access");
-    let live = refresh::live(&broker, machine.instance().await, Ask::New, Stopwatch::start()).await.unwrap();
+    let live = machine::ask_for(&broker, &machine.instance().await, Freshness::Force).await.unwrap();
     assert_eq!(token(&live), "second");
 }
 
@@ -118,9 +121,8 @@ async fn while_the_vendor_is_in_trouble_the_valid_token_is_given_out() {
         let broker = machine.sound();
         let live = ask(&machine, &broker).await.unwrap();
         assert_eq!((token(&live), live.warning.is_some()), ("access", true), "{status} {answer}");
-        let record = machine.instance().await;
-        assert_eq!((record.valid, record.lease_owner), (true, None), "{status}: nothing is expired by it");
-        machine.pass(LEASE_IS_DEAD);
+        assert!(machine.instance().await.is_valid(), "{status}: nothing is expired by it");
+        machine.pass(HAS_ENDED);
         machine.vendor.answers("200 OK", "", SECOND);
         assert_eq!(token(&ask(&machine, &broker).await.unwrap()), "second", "{status}: and then it goes on");
     }
@@ -147,8 +149,8 @@ async fn a_dead_grant_is_asked_about_once_and_says_what_to_do() {
     let broker = machine.sound();
     let error = ask(&machine, &broker).await.err().unwrap();
     assert!(error.status() == 409 && error.to_string().contains("consent again"), "{error}");
-    let record = machine.instance().await;
-    assert_eq!((record.valid, record.lease_owner), (false, None));
+    assert!(!machine.instance().await.is_valid());
+    assert_eq!(machine.grant().await.unwrap().asking_owner, None);
     assert_eq!(machine.asked().0, 2);
 }
 
@@ -160,7 +162,7 @@ async fn doubt_is_written_down_and_one_further_attempt_is_final() {
     let broker = machine.sound();
     let live = ask(&machine, &broker).await.unwrap();
     assert_eq!((token(&live), live.warning.is_some()), ("access", true));
-    assert!(machine.instance().await.in_doubt.is_some());
+    assert_eq!(asking(&machine).await, Asking::Running);
     for _ in 0..3 {
         assert_eq!(token(&ask(&machine, &broker).await.unwrap()), "access");
     }
@@ -169,10 +171,10 @@ async fn doubt_is_written_down_and_one_further_attempt_is_final() {
     let error = ask(&machine, &broker).await.err().unwrap();
     assert_eq!(error.status(), 503, "the request may still be on its way: {error}");
     assert_eq!(machine.asked().0, 2);
-    machine.pass(LEASE_IS_DEAD);
+    machine.pass(HAS_ENDED);
     machine.vendor.answers("400 Bad Request", "", r#"{"error":"invalid_grant"}"#);
     assert_eq!(ask(&machine, &broker).await.err().unwrap().status(), 409, "its verdict is final");
-    assert!(!machine.instance().await.valid);
+    assert!(!machine.instance().await.is_valid());
 }
 
 #[tokio::test]
@@ -195,8 +197,8 @@ async fn a_change_of_the_configuration_meanwhile_is_not_taken_for_a_new_token() 
     let machine = aged(EXPIRED, "200 OK", SECOND).await;
     let (broker, before) = (machine.sound(), machine.instance().await);
     rekey(&broker, &before).await.unwrap();
-    for ask in [Ask::Lasting(0), Ask::New] {
-        let live = refresh::live(&broker, before.clone(), ask, Stopwatch::start()).await.unwrap();
+    for ask in [Freshness::AtLeast(0), Freshness::Force] {
+        let live = machine::ask_for(&broker, &before, ask).await.unwrap();
         assert_eq!(token(&live), "second", "{ask:?}");
     }
 }
@@ -212,45 +214,16 @@ async fn a_grant_that_a_wrong_client_has_killed_lives_again_when_the_client_is_c
 }
 
 #[tokio::test]
-async fn what_a_dead_holder_stored_is_found_although_the_vault_could_not_be_read_at_first() {
-    let (machine, plan) =
-        (aged(EXPIRED, "200 OK", SECOND).await, Plan::at("registry update", 2, Fault::StopBefore));
-    plan.stops_in(ask(&machine, &machine.planned(&plan))).await;
-    machine.pass(LEASE_IS_DEAD);
-    let blind = machine
-        .planned(&Plan::by(|_, operation| (operation.name == "vault get").then_some(Fault::FailsOnce)));
-    assert_eq!(ask(&machine, &blind).await.err().unwrap().status(), 503);
-    machine.vendor.answers("200 OK", "", &SECOND.replace("second", "third"));
-    assert_eq!(token(&ask(&machine, &machine.sound()).await.unwrap()), "third");
-    let sent = machine.vendor.requests().pop().unwrap();
-    assert!(sent.contains("refresh_token=refresh2"), "the one that the dead holder had stored: {sent}");
-}
-
-#[tokio::test]
-async fn a_table_that_was_put_back_from_a_backup_sends_no_spent_token() {
-    let machine = aged(EXPIRED, "200 OK", SECOND).await;
-    let (broker, key) = (machine.sound(), instance::key(UserId(1), InstanceId(1)));
-    let backup = machine.registry.get(&key).await.unwrap().unwrap();
-    ask(&machine, &broker).await.unwrap();
+async fn tokens_of_another_client_are_served_and_never_sent_with_a_client_that_they_were_not_given_to() {
+    let machine = aged(DUE, "200 OK", SECOND).await;
+    let broker = machine.sound();
+    machine::set(&broker, &machine.instance().await, "oauth.api.key", "another").await.unwrap();
+    let live = ask(&machine, &broker).await.unwrap();
+    assert_eq!((token(&live), live.warning.is_some()), ("access", true));
     machine.pass(EXPIRED);
-    let third = SECOND.replace("second", "third").replace("refresh2", "refresh3");
-    machine.vendor.answers("200 OK", "", &third);
-    ask(&machine, &broker).await.unwrap();
-    let put_back = async || {
-        machine.registry.remove(&key, vec![]).await.unwrap();
-        machine.registry.insert(&key, backup.clone()).await.unwrap();
-    };
-    put_back().await;
-    assert_eq!(
-        token(&ask(&machine, &broker).await.unwrap()),
-        "third",
-        "it is still valid, and the vault's newest"
-    );
-    assert_eq!((machine.asked().0, machine.instance().await.generation), (3, 3));
-    put_back().await;
-    machine.pass(EXPIRED);
-    ask(&machine, &broker).await.unwrap();
-    let sent = machine.vendor.requests().pop().unwrap();
-    assert!(sent.contains("refresh_token=refresh3"), "{sent}");
-    assert_eq!(machine.instance().await.generation, 4);
+    let error = ask(&machine, &broker).await.err().unwrap();
+    assert!(error.status() == 409 && error.to_string().contains("oauth.api.key"), "{error}");
+    assert_eq!(machine.asked().0, 1, "the vendor would refuse them");
+    machine::set(&broker, &machine.instance().await, "oauth.api.key", tests::client::API_KEY).await.unwrap();
+    assert_eq!(token(&ask(&machine, &broker).await.unwrap()), "second", "the client is set back");
 }

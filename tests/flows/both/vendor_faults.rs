@@ -32,7 +32,8 @@ async fn every_misbehaviour_has_its_status_and_makes_nothing() {
     for (what, status, headers, sent, expected) in cases {
         vendor.answers(status, headers, sent);
         let before = vendor.requests().len();
-        let response = client.create("faulty", "planted-code", what).send().await.unwrap();
+        let code = format!("planted-code {what}");
+        let response = client.create("faulty", &code, what).send().await.unwrap();
         assert_eq!(response.status(), expected, "{what}");
         let retry = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
         assert_eq!(retry.is_some(), expected == 503, "{what}");
@@ -44,7 +45,7 @@ async fn every_misbehaviour_has_its_status_and_makes_nothing() {
     }
     vendor.answers_raw(b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"access_token\":".to_vec());
     assert_eq!(
-        outcome(client.create("faulty", "planted-code", "cut off")).await.0,
+        outcome(client.create("faulty", "planted-cut-off", "cut off")).await.0,
         504,
         "the code may be spent"
     );
@@ -77,7 +78,7 @@ async fn a_vendor_that_repeats_a_token_does_not_bring_it_into_the_log() {
     assert_eq!(outcome(broker.client.call(Method::DELETE, "/instances/1")).await.0, 200);
     let odd = r#"{"access_token":"planted-access","token_type":"planted-access"}"#;
     vendor.answers("200 OK", "", odd);
-    let (status, answer) = outcome(broker.client.create("faulty", "planted-code", "Odd")).await;
+    let (status, answer) = outcome(broker.client.create("faulty", "planted-other", "Odd")).await;
     assert!(status == 502 && !answer.to_string().contains("planted"), "{answer}");
     let log = std::fs::read_to_string(broker.log_path()).unwrap();
     assert!(log.contains("not revoked") && log.contains("[redacted]"), "{log}");

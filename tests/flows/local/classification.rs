@@ -3,13 +3,8 @@
 use std::sync::Arc;
 
 use broker::Broker;
-use broker::clock::Stopwatch;
-use broker::grant::refresh::{self, Ask};
-use broker::id::InstanceId;
-use broker::id::UserId;
-use broker::record::instance;
 use tests::Status as _;
-use tests::machine::{Machine, create};
+use tests::machine::{Machine, ask, create};
 use tests::told::Told;
 use vendors::catalogue::{Catalogue, read_folder};
 use vendors::descriptor::{Permanent, PermanentError};
@@ -37,16 +32,13 @@ async fn refreshed(errors: &[PermanentError], status: &str, body: &str) -> Means
     create(&broker).await.unwrap();
     machine.pass(61);
     machine.vendor.answers(status, "", body);
-    let found =
-        || async { instance::find(&machine.registry, UserId(1), InstanceId(1)).await.unwrap().unwrap() };
-    let refused =
-        refresh::live(&broker, found().await, Ask::Lasting(0), Stopwatch::start()).await.err().unwrap();
-    let instance = found().await;
-    let means = match (instance.valid, instance.in_doubt, told.count("ClientRefused")) {
-        (false, None, 0) => Means::Dead,
-        (true, None, 1) => Means::Client,
-        (true, None, 0) => Means::Passing,
-        (true, Some(_), 0) => Means::Doubt,
+    let refused = ask(&broker, &machine.instance().await).await.err().unwrap();
+    let (account, doubted) = (machine.account().await, machine.grant().await.unwrap().asking_owner.is_some());
+    let means = match (account.is_dead(), doubted, told.count("ClientRefused")) {
+        (true, false, 0) => Means::Dead,
+        (false, false, 1) => Means::Client,
+        (false, false, 0) => Means::Passing,
+        (false, true, 0) => Means::Doubt,
         odd => panic!("{status} {body}: {odd:?}"),
     };
     assert_eq!(told.count("GrantDead"), usize::from(means == Means::Dead), "{status} {body}");
@@ -103,7 +95,7 @@ async fn what_every_vendor_may_say_is_understood() {
     for (status, body, expected) in [
         ("429 Too Many Requests", "Quota Exceeded", Means::Passing),
         ("503 Service Unavailable", "<html>maintenance</html>", Means::Passing),
-        ("500 Internal Server Error", "{}", Means::Passing),
+        ("500 Internal Server Error", "{}", Means::Doubt),
         ("502 Bad Gateway", "", Means::Doubt),
         ("504 Gateway Timeout", "", Means::Doubt),
         ("200 OK", "<html>login</html>", Means::Doubt),

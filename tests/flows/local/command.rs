@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use broker::id::InstanceId;
-use broker::id::UserId;
 use serde_json::json;
 use tests::broker::{Broker, command};
 use tests::client::{ok, outcome};
@@ -296,11 +295,6 @@ async fn a_sweep_that_is_under_way_is_finished_when_the_process_ends() {
     until(async || broker.stats().await["refreshes"] == 1).await;
     broker.terminate();
     assert!(broker.end().await.0.success());
-    let record = broker
-        .registry()
-        .get(&broker::record::instance::key(UserId(1), InstanceId(id)))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!((&record["generation"], record.get("lease_owner")), (&json!(2), None));
+    let record = broker.registry().get(&broker::record::grant::key(InstanceId(id))).await.unwrap().unwrap();
+    assert_eq!((&record["number"], record.get("asking_owner")), (&json!(1), None));
 }

@@ -1,11 +1,9 @@
 //! What is told of an instance's life: each event once, with its metric, its element and its instance.
 
-use std::collections::BTreeMap;
-
 use broker::grant::delete;
-use broker::grant::reauthenticate::Revision;
+use broker::grant::settings::{self, Edit};
 use tests::Status as _;
-use tests::machine::{Machine, SECOND, ask, change, consent, create};
+use tests::machine::{Machine, SECOND, ask, consent, create, deadline, set};
 use tests::stores::plan::{Fault, Plan};
 use tests::told::Told;
 
@@ -24,8 +22,9 @@ async fn a_life_is_told_event_by_event() {
     machine.vendor.answers("200 OK", "", SECOND);
     ask_late(&machine).await;
     consent(&machine.sound(), &machine.instance().await).await.unwrap();
-    let rename = Revision { name: Some("Another".into()), ..Revision::default() };
-    change(&machine.sound(), &machine.instance().await, rename).await.unwrap();
+    let rename = Edit { name: Some("Another".into()), ..Edit::default() };
+    let broker = machine.sound();
+    settings::change(&broker, machine.instance().await, &rename, deadline(&broker)).await.unwrap();
     delete::remove(&machine.sound(), &machine.instance().await).await.unwrap();
     assert_eq!(
         told.metrics(),
@@ -39,11 +38,11 @@ async fn a_life_is_told_event_by_event() {
 #[tokio::test]
 async fn every_failure_is_told_by_its_class() {
     for (status, answer, metrics, class) in [
-        ("500 Failed", "{}", &["VendorFailed", "RefreshFailed"][..], Some("failed")),
+        ("500 Failed", "{}", &["VendorFailed", "RefreshFailed", "GrantInDoubt"][..], Some("failed")),
         ("429 Too Many Requests", "{}", &["VendorFailed", "RefreshFailed"], Some("busy")),
         ("400 Bad Request", r#"{"error":"odd"}"#, &["RefreshFailed"], Some("refused")),
-        ("200 OK", "<html>", &["VendorFailed", "GrantInDoubt"], None),
-        ("504 Gateway Timeout", "", &["VendorFailed", "GrantInDoubt"], None),
+        ("200 OK", "<html>", &["VendorFailed", "RefreshFailed", "GrantInDoubt"], Some("failed")),
+        ("504 Gateway Timeout", "", &["VendorFailed", "RefreshFailed", "GrantInDoubt"], Some("failed")),
         ("401 Unauthorized", r#"{"error":"invalid_client"}"#, &["ClientRefused"], None),
         ("400 Bad Request", r#"{"error":"invalid_grant"}"#, &["GrantDead"], None),
     ] {
@@ -89,17 +88,19 @@ async fn a_grant_that_is_not_kept_at_once_is_told_of() {
     machine.vendor.answers("200 OK", "", SECOND);
     machine.pass(61);
     let (told, _guard) = Told::listen();
-    let broker = machine.planned(&Plan::at("vault put", 1, Fault::Fails));
+    let broker = machine.planned(&Plan::at("registry update", 2, Fault::Fails));
     let asked = ask(&broker, &machine.instance().await).await;
     assert_eq!(asked.err().unwrap().status(), 500);
-    assert_eq!(told.metrics(), ["GrantUnkept"]);
+    let refused = told.count("TableRefused");
+    assert!(refused > 1, "the write is repeated");
+    assert_eq!(told.metrics().len(), refused + 1);
+    assert_eq!(told.count("GrantNotSaved"), 1);
 }
 
 #[tokio::test]
 async fn an_old_refusal_does_not_overrule_a_correction_meanwhile() {
-    let operations = ["registry update", "vault get", "registry get", "registry update"];
-    // Seen to be of what is no longer so, it is not told. Between that look and the write nobody can see it.
-    for (turn, told_of) in [(3, &["GrantRefreshed"][..]), (4, &["GrantDead", "GrantRefreshed"])] {
+    // Before the refusal is written down, before lists are told of it, and before it is taken off the agenda.
+    for (turn, told_of) in [(3, &["GrantRefreshed"][..]), (6, &["GrantDead", "GrantRefreshed"])] {
         let machine = Machine::new().await;
         create(&machine.sound()).await.unwrap();
         machine.pass(61);
@@ -110,16 +111,13 @@ async fn an_old_refusal_does_not_overrule_a_correction_meanwhile() {
         let (broker, seen) = (machine.planned(&plan), machine.instance().await);
         let mut asking = Box::pin(ask(&broker, &seen));
         plan.stops_in(&mut asking).await;
-        assert_eq!(plan.made(), operations[..turn]);
-        let other = Some("https://example.com/other".to_owned());
-        let open = BTreeMap::from([("oauth.callback.url".to_owned(), other)]);
-        let corrected = Revision { configuration: Some(open), ..Revision::default() };
-        change(&machine.sound(), &machine.instance().await, corrected).await.unwrap();
+        let other = "https://example.com/other";
+        set(&machine.sound(), &machine.instance().await, "oauth.callback.url", other).await.unwrap();
         machine.vendor.answers("200 OK", "", SECOND);
         plan.wake();
         asking.await.unwrap();
-        let now = machine.instance().await;
-        assert_eq!((now.valid, now.lease_owner, now.generation), (true, None, 2));
-        assert_eq!(told.metrics(), told_of);
+        let account = machine.account().await;
+        assert_eq!((account.is_dead(), account.grant.asking_owner, account.grant.number), (false, None, 2));
+        assert_eq!(told.metrics(), told_of, "turn {turn}: {:?}", plan.made());
     }
 }

@@ -14,3 +14,10 @@ mod strikes {
 
     tests::each_life!(product::strikes);
 }
+
+/// The same where tokens rest in Secrets Manager.
+mod strikes_in_both_stores {
+    use tests::faults::lives::{callback, creation, deletion, refresh, registration, revision};
+
+    tests::each_life!(product::strikes_in_both_stores);
+}

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use aws::lambda::event;
-use broker::seal::keyring::fingerprint;
+use broker::seal::key::fingerprint;
 use broker::store::records::{Change, Key, Registry};
 use lambda_http::http::header::AUTHORIZATION;
 use lambda_http::http::{HeaderMap, HeaderValue};

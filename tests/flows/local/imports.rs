@@ -8,9 +8,6 @@ use std::path::Path;
 /// The modules of a crate: their paths, such as `store::records`, with their sources. The crate's root is empty.
 type Modules = BTreeMap<String, String>;
 
-/// The folder whose modules may name each other.
-const EXCEPTED: &str = "grant";
-
 /// The type at the root of `broker` that has a place in the order.
 const BROKER: &str = "Broker";
 
@@ -94,9 +91,6 @@ fn place(parent: &str, child: &str, modules: &Modules) -> usize {
 fn may_name(module: &str, other: &str, modules: &Modules) -> bool {
     let own: Vec<_> = module.split("::").collect();
     let named: Vec<_> = other.split("::").collect();
-    if own[0] == EXCEPTED && named[0] == EXCEPTED {
-        return true;
-    }
     let same = own.iter().zip(&named).take_while(|(a, b)| a == b).count();
     match (own.get(same), named.get(same)) {
         (Some(own_child), Some(named_child)) => {

@@ -1,12 +1,11 @@
-//! The embedded stores pass the contract suites.
+//! The embedded store, and the tests' own vault, pass the contract suites.
 
 use std::future::ready;
 use std::path::Path;
 
-use broker::seal::envelope::Seal;
-use broker::seal::keyring::Key;
 use tempfile::TempDir;
-use valetkey::store::{Database, SqliteRegistry, SqliteVault};
+use tests::stores::memory::MemoryVault;
+use valetkey::store::{Database, SqliteRegistry};
 
 fn database(folder: &Path) -> Database {
     Database::open(&folder.join("valetkey.db")).unwrap()
@@ -15,13 +14,7 @@ fn database(folder: &Path) -> Database {
 mod vault {
     use super::*;
 
-    fn sqlite() -> (SqliteVault, TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let seal = Seal::new(&Key::derive(b"master", "vault"));
-        (SqliteVault::new(database(folder.path()), seal), folder)
-    }
-
-    tests::vault_suite!(ready(sqlite()));
+    tests::vault_suite!(ready((MemoryVault::default(), ())));
 }
 
 mod registry {

@@ -92,7 +92,7 @@ const AWS: [&str; 4] = ["4xx", "5xx", "ConsumedReadCapacityUnits", "ConsumedWrit
 #[test]
 fn every_metric_that_is_alarmed_or_shown_is_written() {
     let code = code();
-    let before = ["tell!(info, ", "tell!(warn, ", "tell!(error, ", "count.", "milliseconds.", "seconds."];
+    let before = ["event!(info, ", "event!(warn, ", "event!(error, ", "count.", "milliseconds.", "seconds."];
     let written: BTreeSet<_> = before.into_iter().flat_map(|before| metrics(&code, before)).collect();
     let template = include_str!("../../../infra/template.yaml");
     let alarmed = metrics(template, "Namespace: !Ref AWS::StackName\n      MetricName: ");

@@ -1,6 +1,5 @@
 //! One process is struck, and others come after it.
 
-use std::fmt::Write as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
@@ -49,6 +48,8 @@ pub struct Case {
     pub habit: Habit,
     /// By how many seconds the clocks of others differ.
     pub skew: i64,
+    /// Whether tokens rest in Secrets Manager.
+    pub settles: bool,
 }
 
 /// An operation that a process began.
@@ -80,7 +81,7 @@ pub struct Outcome {
 impl Case {
     /// A scenario at a strict vendor, with right clocks.
     pub fn of(strike: Strike, first: First) -> Self {
-        Self { strike, first, habit: Habit::Strict, skew: 0 }
+        Self { strike, first, habit: Habit::Strict, skew: 0, settles: false }
     }
 
     /// Plans what strikes, and notes the operations.
@@ -109,7 +110,7 @@ impl Case {
     #[expect(clippy::print_stdout, reason = "the last line of a test that fails is the scenario")]
     pub async fn run<L: Life>(&self) -> Outcome {
         println!("{}: {self:?}", L::TITLE);
-        let mut world = World::new(self.habit).await;
+        let mut world = World::new(self.habit, self.settles).await;
         let life = L::set_up(&world).await;
         let told = world.told_since(0).len();
         let (before, begun) = (world.machine.asked().0, Arc::default());
@@ -129,13 +130,15 @@ impl Case {
         let (told, left) = (world.told_since(told), world.left(&life).await);
         world.is_struck();
 
-        let mut next = self.others_come_at_once(&world, &life).await;
+        let first = self.others_come_at_once(&world, &life).await;
         if matches!(self.strike, Strike::Slow(..)) {
             asked += wakes(&world, &plan, acting.take()).await;
         }
         let may_end = self.habit == Habit::Strict && world.lacks_newest_token().await;
-        if self.first == First::Caller {
-            next += &self.callers_come_again(&world, &life).await;
+        let mut next = String::new();
+        if let Some(first) = first {
+            next = self.callers_come_again(&world, &life, &first).await;
+            next.insert_str(0, &first.words);
         }
         let swept = world.sweep_all(&life, self.skew).await;
         if matches!(self.strike, Strike::Stall(..)) {
@@ -148,12 +151,12 @@ impl Case {
     }
 
     /// Others come while the process may be alive: callers get an answer, and the sweep leaves alone what is held.
-    async fn others_come_at_once<L: Life>(&self, world: &World, life: &L) -> String {
+    async fn others_come_at_once<L: Life>(&self, world: &World, life: &L) -> Option<Answer> {
         world.machine.pass(1);
         let (left, held) = (world.left(life).await, world.sweep_is_due().await.is_some());
-        let mut next = String::new();
+        let mut next = None;
         if self.first == First::Caller {
-            next = life.next(world, &world.machine.sound()).await.words;
+            next = Some(life.next(world, &world.machine.sound()).await);
         } else {
             world.sweep_once(self.skew).await;
             assert!(!held || world.left(life).await == left, "the process may be alive");
@@ -164,17 +167,20 @@ impl Case {
         next
     }
 
-    /// Callers come again when the lease has ended, and when they were told to.
-    async fn callers_come_again<L: Life>(&self, world: &World, life: &L) -> String {
-        let mut said = String::new();
-        let mut again = world.lease_ends().await;
+    /// Callers come again when whoever was asking has certainly ended, and when they were told to. Says what they are
+    /// answered at last.
+    async fn callers_come_again<L: Life>(&self, world: &World, life: &L, first: &Answer) -> String {
+        let now = world.machine.clock.now();
+        let told = |answer: &Answer| answer.retry_after.map(|after| Timestamp::try_from(after).unwrap());
+        let mut again = world.asking_ends().await.or(told(first).map(|after| now + after));
+        let mut last = None;
         while let Some(at) = again {
             world.machine.pass(at - world.machine.clock.now());
             let answer = life.next(world, &world.machine.skewed(self.skew)).await;
-            write!(said, "; {}{}", world.after(), answer.words).unwrap();
-            again = answer.retry_after.map(|seconds| at + Timestamp::try_from(seconds).unwrap());
+            again = told(&answer).map(|after| at + after);
+            last = Some(format!("; {}{}", world.after(), answer.words));
         }
-        said
+        last.unwrap_or_default()
     }
 }
 

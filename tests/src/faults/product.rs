@@ -15,7 +15,24 @@ const FAILURES: [Fault; 3] = [Fault::FailsOnce, Fault::LosesReply, Fault::Fails]
 /// every habit.
 pub async fn strikes<L: Life>() {
     for habit in if L::IS_TAKEN_OVER { &HABITS[..] } else { &[Habit::Strict] } {
-        let case = Case { habit: *habit, ..Case::of(Strike::None, First::Sweep) };
+        strikes_at::<L>(Case { habit: *habit, ..Case::of(Strike::None, First::Sweep) }).await;
+    }
+}
+
+/// Does the same where tokens rest in Secrets Manager, at vendors that forgive nothing.
+pub async fn strikes_in_both_stores<L: Life>() {
+    let case = Case { settles: true, ..Case::of(Strike::None, First::Sweep) };
+    strikes_at::<L>(case).await;
+    for turn in 1..=case.run::<L>().await.operations.len() {
+        for fault in FAILURES {
+            Case { strike: Strike::Store(turn, fault), ..case }.run::<L>().await;
+        }
+    }
+}
+
+async fn strikes_at<L: Life>(case: Case) {
+    let habit = &case.habit;
+    {
         let operations = case.run::<L>().await.operations;
         let asks = operations.last().is_some_and(|last| last.asked > 0);
         for trouble in TROUBLES.into_iter().filter(|_| asks) {

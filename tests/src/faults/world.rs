@@ -7,17 +7,18 @@ use broker::Broker;
 use broker::Error;
 use broker::clock::Timestamp;
 use broker::grant::sweep::sweep;
-use broker::id::UserId;
+use broker::id::{InstanceId, UserId};
 use broker::record::app::{self, App};
+use broker::record::grant::{self, Asking, Grant, certainly_ended};
 use broker::record::instance::{self, Instance, State};
+use broker::record::tokens::TokenSet;
 use secrecy::ExposeSecret;
 use tracing::subscriber::DefaultGuard;
 
 use super::lives::Life;
 use crate::Status as _;
 use crate::family::{Family, Habit, Known, numbers};
-use crate::machine::{Machine, ask, rekey};
-use crate::stores::versions::Version;
+use crate::machine::{Machine, account_of, ask, keyring, rekey};
 use crate::told::Told;
 
 /// How long the vendor's access tokens live, in seconds.
@@ -26,8 +27,11 @@ const LIFETIME: i64 = 60;
 /// How often the sweep comes for what a process has left, at most.
 const SWEEPS: usize = 10;
 
+/// The highest id of an instance that a life makes.
+const MOST: u64 = 4;
+
 /// The metrics that say that a grant may be lost, or may live on at its vendor.
-const LOSSES: [&str; 4] = ["GrantLost", "GrantUnkept", "GrantInDoubt", "GrantUnrevoked"];
+const LOSSES: [&str; 4] = ["GrantLost", "GrantNotSaved", "GrantInDoubt", "GrantUnrevoked"];
 
 /// A deployment and its vendor.
 pub struct World {
@@ -41,10 +45,13 @@ pub struct World {
 }
 
 impl World {
-    /// Makes one whose vendor has that habit.
-    pub async fn new(habit: Habit) -> Self {
+    /// Makes one whose vendor has that habit, and whose tokens rest in Secrets Manager if `settles`.
+    pub async fn new(habit: Habit, settles: bool) -> Self {
         let (told, guard) = Told::listen();
-        let (machine, family) = (Machine::with("warm = true").await, Family::new(habit));
+        let (mut machine, family) = (Machine::with("warm = true").await, Family::new(habit));
+        if settles {
+            machine = machine.settling().await;
+        }
         let books = family.clone();
         machine.vendor.answers_by(move |request| books.answer(request));
         Self { machine, family, told, struck: 0, _guard: guard }
@@ -74,22 +81,45 @@ impl World {
         instance::some(&self.machine.registry, UserId(1)).await.unwrap()
     }
 
-    /// Gives the versions that are in the vault: a secret has all of its versions or is not there.
-    async fn stored(&self) -> Vec<Version> {
-        let mut stored = self.machine.versions.all();
-        let secrets: BTreeSet<_> = stored.iter().map(|version| version.secret.clone()).collect();
-        for secret in secrets {
-            if self.machine.vault.latest(&secret).await.unwrap().is_none() {
-                stored.retain(|version| version.secret != secret);
+    /// Gives the grants that there are, with or without an instance.
+    async fn held(&self) -> Vec<Grant> {
+        let ids = (1..=MOST).map(|id| self.machine.grant_of(InstanceId(id)));
+        futures_util::future::join_all(ids).await.into_iter().flatten().collect()
+    }
+
+    /// Gives the refresh tokens that some store has.
+    async fn stored(&self) -> BTreeSet<String> {
+        let mut stored = BTreeSet::new();
+        for grant in self.held().await {
+            if grant.sealed.is_none() && grant.secret.is_none() {
+                // It bars whoever is late with one.
+                continue;
             }
+            let tokens = self.machine.tokens_of(&grant).await;
+            stored.extend(tokens.refresh_token.map(|token| token.expose_secret().to_owned()));
+            stored.extend(self.left_in_vault(&grant).await);
         }
         stored
     }
 
+    /// Gives the newer refresh tokens of a grant that were left in Secrets Manager.
+    async fn left_in_vault(&self, grant: &Grant) -> Vec<String> {
+        let mut left = Vec::new();
+        let (Some(vault), Some(secret)) = (&self.machine.vault, &grant.secret) else { return left };
+        for number in grant.number + 1..=grant.last {
+            let version = format!("{:016x}-{number:016x}", grant.family);
+            if let Some(text) = vault.get(secret, &version).await.unwrap() {
+                let token = TokenSet::from_text(&text).unwrap().tokens.refresh_token;
+                left.extend(token.map(|token| token.expose_secret().to_owned()));
+            }
+        }
+        left
+    }
+
     /// Gives the living grants whose refresh token no store has, unless their owner has it, who has brought it along.
     /// Tells of each whether an older token of it is stored.
-    fn unsaved(&self, stored: &[Version]) -> Vec<bool> {
-        let tokens: BTreeSet<_> = stored.iter().filter_map(Version::refresh_token).collect();
+    async fn unsaved(&self) -> Vec<bool> {
+        let tokens = self.stored().await;
         let grants = self.family.grants().into_iter();
         let unsaved =
             grants.filter(|grant| grant.alive && !grant.is_elsewhere && !tokens.contains(&grant.token));
@@ -100,30 +130,41 @@ impl World {
 
     /// Tells whether the vendor has replaced a stored token by one that no store has.
     pub async fn lacks_newest_token(&self) -> bool {
-        self.unsaved(&self.stored().await).contains(&true)
+        self.unsaved().await.contains(&true)
     }
 
     /// Says what the stores hold, and what they lack.
     pub async fn left(&self, life: &impl Life) -> String {
-        let (mut left, stored) = (life.left(self).await, self.stored().await);
+        let mut left = life.left(self).await;
         let revoked = self.family.grants().iter().any(|grant| !grant.alive);
-        left.extend(self.instances().await.iter().map(|instance| describe(instance, &stored, revoked)));
-        let unsaved = self.unsaved(&stored).into_iter();
+        let (instances, grants) = (self.instances().await, self.held().await);
+        for instance in &instances {
+            let grant = grants.iter().find(|grant| grant.instance == instance.id);
+            left.push(describe(instance, grant, revoked, self.machine.clock.now()));
+        }
+        let is_orphan = |grant: &&Grant| instances.iter().all(|instance| instance.id != grant.instance);
+        left.extend(grants.iter().filter(is_orphan).map(|_| "a grant without an instance".to_owned()));
+        let unsaved = self.unsaved().await.into_iter();
         let words = ["a new grant that no store has", "a new token that no store has"];
         left.extend(unsaved.map(|older| words[usize::from(older)].to_owned()));
         if left.is_empty() { "nothing".into() } else { left.join("; ") }
     }
 
-    /// Tells when the lease has certainly ended, while somebody has it.
-    pub async fn lease_ends(&self) -> Option<Timestamp> {
-        let live = self.instances().await.into_iter().filter(|instance| instance.state == State::Live);
-        live.filter(|instance| instance.lease_owner.is_some()).filter_map(|instance| instance.due).max()
+    /// Tells when whoever was asking the vendor has certainly ended, while somebody is.
+    pub async fn asking_ends(&self) -> Option<Timestamp> {
+        let now = self.machine.clock.now();
+        let asking = self.held().await.into_iter().filter(|grant| grant.asking(now) == Asking::Running);
+        asking.filter_map(|grant| grant.asking_since.map(certainly_ended)).max()
     }
 
     /// Tells when the sweep may come for what was left, while there is something.
     pub async fn sweep_is_due(&self) -> Option<Timestamp> {
-        let unfinished = self.instances().await.into_iter().filter(is_unfinished);
-        unfinished.map(|instance| instance.due.expect("what is left is on an agenda")).min()
+        let instances = self.instances().await;
+        let has_slot = |instance: &&Instance| instance.state == State::Live && instance.due.is_some();
+        let unfinished = instances.iter().filter(|it| it.state != State::Live || has_slot(it));
+        let instances = unfinished.map(|instance| instance.due.expect("what is left is on an agenda"));
+        let grants = self.held().await.into_iter().filter(is_unfinished);
+        instances.chain(grants.map(|grant| grant.due.expect("what is left is on an agenda"))).min()
     }
 
     /// Lets the sweep come when something is due of what a process has left, with a clock that differs by so many
@@ -153,11 +194,13 @@ impl World {
     /// Checks that whoever asks now for a token of a live instance gets one.
     pub async fn serves(&self) {
         for instance in self.instances().await.iter().filter(|instance| instance.state == State::Live) {
+            let grant = self.machine.grant_of(instance.id).await.unwrap();
+            if !grant.is_valid(self.machine.clock.now()) {
+                // A token that was brought along has given none yet.
+                continue;
+            }
             let live = ask(&self.machine.sound(), instance).await.expect("the valid token serves");
-            assert!(
-                self.family.takes(live.grant.tokens.access_token.expose_secret()),
-                "the valid token serves"
-            );
+            assert!(self.family.takes(live.tokens.access_token.expose_secret()), "the valid token serves");
         }
     }
 
@@ -167,8 +210,10 @@ impl World {
         self.machine.pass(LIFETIME + 1);
         let told: BTreeSet<_> = self.told.metrics().into_iter().collect();
         let mut held = BTreeSet::new();
+        let unfinished: Vec<_> = self.held().await.into_iter().filter(is_unfinished).collect();
+        assert!(unfinished.is_empty(), "all is finished: {unfinished:?}");
         for instance in self.instances().await {
-            assert!(!is_unfinished(&instance), "it is finished: {instance:?}");
+            assert_eq!(instance.state, State::Live, "it is finished: {instance:?}");
             if let Err(error) = ask(&self.machine.sound(), &instance).await {
                 let is_told = ["GrantInDoubt", "GrantDead"].iter().all(|metric| self.told.count(metric) > 0);
                 let is_excused = may_end && error.status() == 409 && is_told;
@@ -192,64 +237,62 @@ impl World {
             self.family.reused() == 0 || told.contains("GrantInDoubt"),
             "a spent token is sent without a doubt"
         );
-        self.leaves_no_secret().await;
+        self.leaves_no_orphan().await;
     }
 
     /// Gives the number of the vendor's grant that an instance has, which can be changed as any other.
     async fn grant_of(&self, instance: &Instance) -> usize {
-        let (broker, find) =
-            (self.machine.sound(), instance::find(&self.machine.registry, UserId(1), instance.id));
-        let mut found = find.await.unwrap().unwrap();
-        if found.app.is_none() {
-            found = rekey(&broker, &found).await.unwrap();
-            assert_eq!(broker.grant(&found).await.unwrap().unwrap().secret("oauth.api.key"), Some("another"));
+        let broker = self.machine.sound();
+        let found = account_of(&broker, instance).await.unwrap();
+        if found.instance.app.is_none() {
+            let changed = rekey(&broker, &found.instance).await.unwrap();
+            let secrets = changed.secrets(&keyring()).unwrap();
+            assert_eq!(secrets["oauth.api.secret"].expose_secret(), "another");
         }
-        let tokens = broker.grant(&found).await.unwrap().unwrap().tokens;
-        let token = tokens.access_token.expose_secret();
+        let token = self.machine.tokens_of(&found.grant).await.access_token;
+        let token = token.expose_secret();
         assert!(self.family.takes(token), "the vendor takes {token}");
         numbers(token).unwrap().0
     }
 
-    /// Checks that a record names every secret in the vault.
-    async fn leaves_no_secret(&self) {
-        let apps = self.apps().await.into_iter().map(|app| app.id.0);
-        let instances = self.instances().await.into_iter().map(|instance| instance.secret);
-        let named: BTreeSet<_> = apps.chain(instances).collect();
-        let unnamed = self.stored().await.into_iter().filter(|version| !named.contains(&version.secret));
-        assert_eq!(unnamed.count(), 0, "a secret is left that no record names");
+    /// Checks that there is no grant without an instance, and that lists say how each grant is.
+    async fn leaves_no_orphan(&self) {
+        let instances = self.instances().await;
+        for grant in self.held().await {
+            let instance = instances.iter().find(|instance| instance.id == grant.instance);
+            let instance = instance.unwrap_or_else(|| panic!("a grant without an instance: {grant:?}"));
+            assert_eq!(
+                instance.is_valid(),
+                !grant.is_dead(instance.number),
+                "lists say how it is: {instance:?}"
+            );
+        }
     }
 }
 
-/// Tells whether somebody is at an instance, or has left it to the sweep.
-fn is_unfinished(instance: &Instance) -> bool {
-    let doubted = instance.valid && instance.in_doubt.is_some();
-    instance.state != State::Live
-        || instance.lease_owner.is_some()
-        || !instance.predecessors.is_empty()
-        || doubted
+/// Tells whether somebody is asking the vendor, or was and has not said how it ended; or whether the record is not yet
+/// what it is to be.
+fn is_unfinished(grant: &Grant) -> bool {
+    grant.state != grant::State::Live
+        || grant.asking_owner.is_some()
+        || grant.refused.is_some() && grant.due.is_some()
 }
 
 /// Says what there is of an instance.
-fn describe(instance: &Instance, stored: &[Version], revoked: bool) -> String {
-    let stored: Vec<_> = stored.iter().filter(|version| version.secret == instance.secret).collect();
-    let secret = if stored.is_empty() { "" } else { " and its secret" };
-    let unnamed = |version: &&Version| {
-        instance.lease_owner.iter().chain(&instance.predecessors).any(|holder| *holder == version.id)
-    };
-    match instance.state {
-        State::Pending => format!("a pending record{secret}"),
-        State::Deleting if revoked => format!("a deleted record{secret}, its grant revoked"),
-        State::Deleting => format!("a deleted record{secret}"),
-        State::Live => {
+fn describe(instance: &Instance, grant: Option<&Grant>, revoked: bool, now: Timestamp) -> String {
+    let with = if grant.is_some() { " and its grant" } else { "" };
+    match (instance.state, grant) {
+        (State::Pending, _) => format!("a pending record{with}"),
+        (State::Deleting, Some(_)) if revoked => format!("a deleted record{with}, revoked"),
+        (State::Deleting, _) => format!("a deleted record{with}"),
+        (State::Live, None) => "an instance without a grant".into(),
+        (State::Live, Some(grant)) => {
+            let asking = grant.asking(now);
             let facts = [
-                (instance.lease_owner.is_some(), ", leased"),
-                (stored.iter().any(unnamed), ", with a new version that it does not name"),
-                (
-                    instance.lease_owner.is_none() && !instance.predecessors.is_empty(),
-                    ", with a dead holder to look for",
-                ),
-                (instance.valid && instance.in_doubt.is_some(), ", in doubt"),
-                (!instance.valid, ", its grant ended"),
+                (asking == Asking::Running, ", somebody is asking"),
+                (asking == Asking::Ended, ", in doubt"),
+                (instance.consents > grant.family && instance.consent_since > 0, ", a consent under way"),
+                (grant.is_dead(instance.number), ", its grant ended"),
             ];
             let facts = facts.into_iter().filter(|(holds, _)| *holds).map(|(_, fact)| fact);
             format!("the instance{}", facts.collect::<String>())
@@ -267,8 +310,7 @@ pub fn telling(metrics: &[String]) -> Option<String> {
 /// Asks for an access token, and says which it is.
 pub async fn token(broker: &Broker, instance: &Instance) -> Result<&'static str, Error> {
     let live = ask(broker, instance).await?;
-    let token = live.grant.tokens.access_token;
-    Ok(match numbers(token.expose_secret()) {
+    Ok(match numbers(live.tokens.access_token.expose_secret()) {
         Some((0, 1)) => "the old token",
         Some((0, _)) => "a refreshed token",
         _ => "a token of the new grant",

@@ -25,6 +25,8 @@ const SERVICES: usize = 2;
 pub enum Fault {
     /// It answers an error with this status and code, this often.
     Fails(u16, &'static str, usize),
+    /// It acts so often, and answers an error with this status and code from then on.
+    FailsAfter(usize, u16, &'static str),
     /// It acts, and the connection breaks before the reply, this often.
     LosesReply(usize),
     /// It acts, and its reply comes this much later, this often.
@@ -110,6 +112,11 @@ impl Calls {
         match self.1.lock().unwrap().get_mut(action)? {
             Fault::Fails(_, _, 0) | Fault::LosesReply(0) | Fault::Slow(_, 0) => None,
             fault @ Fault::Hangs => Some(fault.clone()),
+            Fault::FailsAfter(0, status, code) => Some(Fault::Fails(*status, code, 1)),
+            Fault::FailsAfter(acts, ..) => {
+                *acts -= 1;
+                None
+            }
             fault => {
                 let now = fault.clone();
                 if let Fault::Fails(_, _, times) | Fault::LosesReply(times) | Fault::Slow(_, times) = fault {

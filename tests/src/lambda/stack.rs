@@ -54,6 +54,12 @@ pub struct Stack {
     gateway: JoinHandle<()>,
 }
 
+/// Reads where tokens rest, `--token-store=table` or `--token-store=secrets-manager`.
+fn token_store(arguments: &[String]) -> &str {
+    let named = arguments.iter().find_map(|argument| argument.strip_prefix("--token-store="));
+    named.unwrap_or("secrets-manager")
+}
+
 impl Stack {
     /// Starts a stack whose vendor is the sandbox at that address, with the command line's elements.
     pub async fn start(folder: &Path, sandbox: &str, arguments: &[String]) -> Self {
@@ -81,7 +87,8 @@ impl Stack {
             (config::METRICS, "valetkey".to_owned()),
             (config::TABLE, table),
             (config::SECRET_PREFIX, format!("valetkey/{}/instance/", random::id())),
-            (config::APP_PREFIX, format!("valetkey/{}/app/", random::id())),
+            (config::GRANT_KEY_SECRET, emulators::secret(&random::secret()).await),
+            (config::TOKEN_STORE, token_store(arguments).to_owned()),
             (config::CONNECT_KEY_SECRET, emulators::secret(&random::secret()).await),
             (config::PUBLIC_URL, String::new()),
             (config::RETURN_URLS, option(arguments, "--return-url").unwrap_or_default().to_owned()),

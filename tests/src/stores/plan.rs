@@ -20,7 +20,7 @@ pub enum Fault {
     FailsOnce,
     /// The operation is made, and the store says that it is out of reach, once.
     LosesReply,
-    /// The store is out of reach from then on.
+    /// The store refuses access from then on.
     Fails,
     /// The reply is lost, and the SDK makes the operation once more.
     Repeats,
@@ -70,6 +70,19 @@ impl Plan {
             }
             let begins = begins.load(Ordering::SeqCst);
             (number == begins || fault == Fault::Fails && number > begins).then_some(fault)
+        })
+    }
+
+    /// Plans a fault at the operation of that name about that kind of record, when it comes for that time, from 1. The
+    /// store takes none of that name and kind any more when the fault is for good.
+    pub fn at_of(name: &'static str, kind: &'static str, turn: usize, fault: Fault) -> Self {
+        let count = AtomicUsize::new(0);
+        Self::by(move |_, operation| {
+            if operation.name != name || !operation.of.starts_with(kind) {
+                return None;
+            }
+            let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+            (number == turn || fault == Fault::Fails && number > turn).then_some(fault)
         })
     }
 
@@ -128,7 +141,8 @@ impl Hook for Plan {
         let fault = (self.0.fault)(number, operation);
         match fault {
             Some(Fault::StopBefore) => self.stop().await,
-            Some(Fault::FailsOnce | Fault::Fails) => return out_of_reach(),
+            Some(Fault::FailsOnce) => return out_of_reach(),
+            Some(Fault::Fails) => return Err(StoreError::Denied("planned".into())),
             _ => {}
         }
         Ok(fault)

@@ -24,7 +24,9 @@ macro_rules! registry_suite {
             an_item_is_taken_once_and_in_time,
             an_item_is_removed_when_its_conditions_hold,
             a_list_is_paged_in_order_and_stays_in_its_partition_and_prefix,
+            several_items_are_read_at_once_in_the_order_asked_for,
             an_agenda_holds_what_is_due_and_the_longest_due_first,
+            the_far_end_of_an_agenda_is_read_too,
             a_counter_never_says_the_same_twice,
         );
     };
@@ -267,6 +269,27 @@ pub async fn an_agenda_holds_what_is_due_and_the_longest_due_first(registry: Arc
     registry.remove(&place("a"), vec![]).await.unwrap();
     let left = on_agenda(&*registry, &agenda, 10).await;
     assert_eq!(left, [(5, "never".to_owned()), (30, "c".to_owned()), (50, "d".to_owned())]);
+}
+
+/// What is not there is `None` in its place; the same key may come twice.
+pub async fn several_items_are_read_at_once_in_the_order_asked_for(registry: Arc<dyn Registry>) {
+    let (one, two, none) = (key(), key(), key());
+    insert(&*registry, &one, json!({"a": 1})).await;
+    insert(&*registry, &two, json!({"a": 2})).await;
+    let found = registry.get_many(&[two, none, one]).await.unwrap();
+    assert_eq!(found, [Some(item(json!({"a": 2}))), None, Some(item(json!({"a": 1})))]);
+}
+
+/// The latest due comes first, whenever that is.
+pub async fn the_far_end_of_an_agenda_is_read_too(registry: Arc<dyn Registry>) {
+    let (partition, agenda) = (format!("test#{}", random::id()), random::id());
+    for (sort, at) in [("a", 10), ("b", 9_999_999_999_i64), ("c", 500)] {
+        insert(&*registry, &Key::new(&partition, sort), json!({AGENDA: agenda, DUE: at})).await;
+    }
+    insert(&*registry, &Key::new(&partition, "d"), json!({AGENDA: agenda})).await;
+    let far = registry.farthest(&agenda, 2).await.unwrap();
+    assert_eq!(far.iter().map(|due| due.key.sort.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+    assert!(registry.farthest(&random::id(), 2).await.unwrap().is_empty());
 }
 
 /// Racers each get numbers of their own, which grow; a lost reply skips one and repeats none.

@@ -13,7 +13,6 @@ macro_rules! vault_suite {
     ($make:expr) => {
         $crate::vault_suite!(@ $make;
             a_version_is_read_back_by_its_id,
-            the_version_that_was_put_last_is_known,
             a_version_is_written_once,
             repeating_a_write_is_no_error,
             a_secret_is_made_once,
@@ -49,25 +48,6 @@ pub async fn a_version_is_read_back_by_its_id(vault: Arc<dyn Vault>) {
     assert_eq!(read(&*vault, &secret, &second).await.as_deref(), Some("two"));
     assert_eq!(read(&*vault, &secret, &random::id()).await, None);
     assert_eq!(read(&*vault, &random::id(), &first).await, None);
-}
-
-/// The last one is told with its id; one that is repeated is not put again.
-pub async fn the_version_that_was_put_last_is_known(vault: Arc<dyn Vault>) {
-    let secret = random::id();
-    assert!(vault.latest(&secret).await.unwrap().is_none());
-    let mut versions = Vec::new();
-    for number in 0..4 {
-        let (version, text) = (random::id(), text(&number.to_string()));
-        match number {
-            0 => vault.create(&secret, &version, &text).await.unwrap(),
-            _ => vault.put(&secret, &version, &text).await.unwrap(),
-        }
-        versions.push(version);
-        let (latest, found) = vault.latest(&secret).await.unwrap().unwrap();
-        assert_eq!((&latest, found.expose_secret()), (versions.last().unwrap(), &*number.to_string()));
-    }
-    vault.remove(&secret).await.unwrap();
-    assert!(vault.latest(&secret).await.unwrap().is_none());
 }
 
 /// A version's id is never used for another text.

@@ -25,6 +25,9 @@ impl Expression {
                     format!("{} = {}", self.name(attribute), self.value(attribute::write(value)))
                 }
                 Condition::Absent(attribute) => format!("attribute_not_exists({})", self.name(attribute)),
+                Condition::Below(attribute, bound) => {
+                    format!("{} < {}", self.name(attribute), self.value(attribute::write(bound)))
+                }
                 Condition::After(attribute, time) => {
                     format!("{} > {}", self.name(attribute), self.value(AttributeValue::N(time.to_string())))
                 }

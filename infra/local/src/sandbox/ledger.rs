@@ -5,7 +5,7 @@ use std::path::Path;
 
 use broker::clock::Timestamp;
 use broker::random;
-use broker::seal::keyring;
+use broker::seal::key;
 use broker::store::StoreError;
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
@@ -124,7 +124,7 @@ impl Ledger {
             }
             t.execute(
                 "INSERT INTO grants (client, secret, alive) VALUES (?1, ?2, 1)",
-                params![client.id, keyring::fingerprint(&client.secret)],
+                params![client.id, key::fingerprint(&client.secret)],
             )?;
             count(t, "exchanges")?;
             Ok(Ok(issue(t, t.last_insert_rowid(), &habits, now)?))
@@ -210,7 +210,7 @@ fn refresh(
     now: Timestamp,
 ) -> Result<Result<Pair, Refusal>, WorkError> {
     let Some(found) = find(t, token)? else { return Ok(Err(Refusal::RefreshToken)) };
-    if found.client != client.id || found.secret != keyring::fingerprint(&client.secret) {
+    if found.client != client.id || found.secret != key::fingerprint(&client.secret) {
         return Ok(Err(Refusal::Client));
     }
     if let (Some(used), true) = (found.used, found.alive) {

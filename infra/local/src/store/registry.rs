@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use broker::clock::Timestamp;
 use broker::store::StoreError;
 use broker::store::records::{Change, Condition, Due, Item, Key, Page, Registry, Written, holds};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde_json::Value;
 
 use super::{Database, WorkError};
@@ -35,6 +35,11 @@ impl Registry for SqliteRegistry {
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
         let key = key.clone();
         self.database.run(move |transaction| read(transaction, &key)).await
+    }
+
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreError> {
+        let keys = keys.to_vec();
+        self.database.run(move |transaction| keys.iter().map(|key| read(transaction, key)).collect()).await
     }
 
     async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError> {
@@ -129,9 +134,20 @@ impl Registry for SqliteRegistry {
                  ORDER BY due, partition, sort LIMIT ?6",
             )?;
             let found = params![agenda, until, at, key.partition, key.sort, limit];
-            let rows = select.query_map(found, |row| {
-                Ok(Due { at: row.get(0)?, key: Key::new(row.get::<_, String>(1)?, row.get::<_, String>(2)?) })
-            })?;
+            let rows = select.query_map(found, due)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        };
+        self.database.run(work).await
+    }
+
+    async fn farthest(&self, agenda: &str, limit: usize) -> Result<Vec<Due>, StoreError> {
+        let (agenda, limit) = (agenda.to_owned(), i64::try_from(limit).unwrap_or(i64::MAX));
+        let work = move |transaction: &Transaction<'_>| {
+            let mut select = transaction.prepare_cached(
+                "SELECT due, partition, sort FROM items WHERE agenda = ?1 AND due IS NOT NULL
+                 ORDER BY due DESC LIMIT ?2",
+            )?;
+            let rows = select.query_map(params![agenda, limit], due)?;
             Ok(rows.collect::<Result<_, _>>()?)
         };
         self.database.run(work).await
@@ -150,6 +166,10 @@ impl Registry for SqliteRegistry {
         };
         self.database.run(work).await
     }
+}
+
+fn due(row: &Row<'_>) -> rusqlite::Result<Due> {
+    Ok(Due { at: row.get(0)?, key: Key::new(row.get::<_, String>(1)?, row.get::<_, String>(2)?) })
 }
 
 fn read(transaction: &Transaction<'_>, key: &Key) -> Result<Option<Item>, WorkError> {

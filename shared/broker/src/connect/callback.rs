@@ -1,23 +1,26 @@
 //! The vendor's callback: from a session that was taken to its end, an instance or the reason why there is none.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
 use crate::Broker;
-use crate::clock::Stopwatch;
 use crate::connect::outcome::{failed, not_made, refused};
 use crate::error::Error;
 use crate::events;
-use crate::grant::create::{self, Draft};
-use crate::grant::obtain::{Proof, may_spend};
-use crate::grant::reauthenticate::{Revision, revise};
+use crate::grant::consent::consent;
+use crate::grant::create::{self, NewInstance};
+use crate::grant::obtain::GrantSource;
+use crate::grant::settings::Edit;
 use crate::id::InstanceId;
 use crate::random;
-use crate::record::instance::{self, Instance};
+use crate::record::account::{self, Account};
+use crate::record::instance;
 use crate::record::link::{self, Link, Use};
 use crate::record::session::Ended;
 use crate::record::settings;
+use crate::store::retry::Deadline;
 
 /// The longest description that is passed on, in characters.
 const LONGEST: usize = 500;
@@ -60,7 +63,7 @@ impl Returned {
     }
 }
 
-/// How long a lease is waited for.
+/// How long another consent of the same instance is waited for.
 const WAIT: Duration = Duration::from_secs(4);
 
 /// How often, in milliseconds, at random.
@@ -72,7 +75,7 @@ const TOO_SLOW: &str = "The stores are too slow just now to keep what the vendor
 /// Does what a vendor's answer says; `name` is the session's. It cannot fail: every failure is an end.
 pub async fn finish(
     broker: &Broker,
-    watch: Stopwatch,
+    deadline: Deadline,
     name: &str,
     link: &Link,
     state: &str,
@@ -85,7 +88,7 @@ pub async fn finish(
     let Some(code) = returned.get("code") else {
         return failed("server_error", "The vendor sent neither a code nor an error", None);
     };
-    if !may_spend(watch) {
+    if !deadline.may_ask() {
         return failed("temporarily_unavailable", TOO_SLOW, None);
     }
     let sealed = match link::take(&*broker.registry, link, name).await {
@@ -101,14 +104,14 @@ pub async fn finish(
     let link = &Link { sealed, ..link.clone() };
     let made = match broker.connect().map(|connect| connect.code_verifier(state)) {
         Ok(verifier) => {
-            let proof = Proof::Code(code.into(), Some(verifier.into()));
-            make(broker, watch, link, proof, returned).await
+            let source = GrantSource::Code(code.into(), Some(verifier.into()));
+            make(broker, deadline, link, source, returned).await
         }
         Err(error) => Err(error),
     };
     match made {
         Ok(id) => Ended::Connected(id),
-        Err(error) if error.granted_nothing() => {
+        Err(error) if error.certainly_not_granted() => {
             give_back(broker, link, name).await;
             if matches!(&error, Error::Vendor(cause) if cause.refuses_client()) {
                 events::links_client_refused(link);
@@ -130,9 +133,9 @@ async fn give_back(broker: &Broker, link: &Link, name: &str) {
 
 async fn make(
     broker: &Broker,
-    watch: Stopwatch,
+    deadline: Deadline,
     link: &Link,
-    proof: Proof,
+    source: GrantSource,
     returned: &Returned,
 ) -> Result<InstanceId, Error> {
     let element = broker.catalogue.element(&link.element)?;
@@ -145,37 +148,38 @@ async fn make(
     }
     let told = settings::from_callback(element, |name| Ok(returned.get(name).map(str::to_owned)))?;
     if let Some(id) = link.instance {
-        let instance = instance::find(&*broker.registry, link.user, id).await?;
-        let instance = instance.ok_or_else(|| instance::unknown(id))?;
+        let account = account::find(&*broker.registry, link.user, id).await?;
+        let account = account.ok_or_else(|| instance::unknown(id))?;
         let (name, tags, configuration) = (link.name.clone(), link.tags.clone(), Some(configuration));
-        let revision = Revision { name, tags, configuration, whole: false, proof: Some(proof), told };
-        return revived(broker, watch, instance, &revision).await;
+        let edit = Edit { name, tags, configuration, whole: false };
+        return authenticate_again(broker, account, &edit, &source, &told, deadline).await;
     }
     // A mask stands for the client's key and secret, which the app has.
     configuration.retain(|_, value| value.as_deref() != Some(settings::MASK));
     let name = link.name.clone().unwrap_or_else(|| element.identity.name.clone());
     let tags = link.tags.clone().unwrap_or_else(|| vec![name.clone()]);
-    let (client, link_id) = (link.app.clone(), Some(link.id.clone()));
-    let draft = Draft { element, name, tags, configuration, proof, told, app: client, link: link_id };
-    Ok(create::create(broker, link.user, draft, watch).await?.id)
+    let (app, link_id) = (link.app.clone(), Some(link.id.clone()));
+    let new = NewInstance { element, name, tags, configuration, source, told, app, link: link_id };
+    Ok(create::create(broker, link.user, new, deadline).await?.instance.id)
 }
 
-/// Revives an instance. A visitor cannot ask again with the same code, so a refresh that is under way is waited
-/// for; nothing is spent before.
-async fn revived(
+/// Gives an instance a new grant. A visitor cannot ask again with the same code, so another consent that is under way is
+/// waited for; nothing is sent before.
+async fn authenticate_again(
     broker: &Broker,
-    watch: Stopwatch,
-    mut instance: Instance,
-    revision: &Revision,
+    mut account: Account,
+    edit: &Edit,
+    source: &GrantSource,
+    told: &BTreeMap<String, String>,
+    deadline: Deadline,
 ) -> Result<InstanceId, Error> {
-    let (user, id) = (instance.user, instance.id);
+    let id = account.instance.id;
     loop {
-        match revise(broker, instance, revision, watch).await {
-            Err(Error::Leased(_)) if watch.is_before(WAIT) => {}
-            outcome => return outcome.map(|revived| revived.id),
+        match consent(broker, account.clone(), edit, source, told, deadline).await {
+            Err(Error::Locked(_)) if deadline.is_before(WAIT) => {}
+            outcome => return outcome.map(|_| id),
         }
         tokio::time::sleep(Duration::from_millis(random::between(LOOK.0, LOOK.1))).await;
-        let found = instance::find(&*broker.registry, user, id).await?;
-        instance = found.ok_or_else(|| instance::unknown(id))?;
+        account = account::find_again(&*broker.registry, &account).await?;
     }
 }

@@ -162,14 +162,14 @@ impl LinkOpener {
     async fn client_id(&self, element: &Element, link: &Link) -> Result<String, Closed> {
         let Some(id) = &link.app else { return self.link_client(link) };
         match app::find(&*self.registry, link.user, element, id).await {
-            Ok(registered) => opened(link, registered.client_id(&self.connect.seal)),
+            Ok(registered) => opened(link, registered.client_id(&self.connect.keyring)),
             Err(Error::NotFound(_)) => Err(Closed::NoLink),
             Err(error) => Err(error.into()),
         }
     }
 
     fn link_client(&self, link: &Link) -> Result<String, Closed> {
-        opened(link, link.client_id(&self.connect.seal))
+        opened(link, link.client_id(&self.connect.keyring))
     }
 }
 

@@ -30,9 +30,11 @@ pub(crate) fn not_made(error: &Error) -> Ended {
             failed("server_error", "The vendor refused the code", Some(message.clone()))
         }
         Error::Vendor(_) => busy("The vendor cannot answer just now"),
-        Error::Store(_) | Error::Leased(_) | Error::Unfinished(_) | Error::TooOften(_) => {
-            busy("Nothing could be stored just now")
-        }
+        Error::Store(_)
+        | Error::Locked(_)
+        | Error::CodeInUse(_)
+        | Error::Incomplete(_)
+        | Error::Paused(_) => busy("Nothing could be stored just now"),
         Error::NotFound(_) => failed("server_error", "The instance is not there any more", None),
         error => failed("server_error", &error.to_string(), None),
     }

@@ -1,42 +1,50 @@
-//! From a code to a living instance, so that no death of the process leaves half of one.
+//! From a code, or a token that was brought along, to a live instance, so that no death leaves half of one.
 //!
-//! 1. A pending record, invisible, names the secret that is about to be and the version it will have.
-//! 2. The code is exchanged.
-//! 3. The tokens go to the vault.
-//! 4. The record becomes live.
+//! 1. **Marker.** The code is written down, with the id that the instance will have. It is sent once; whoever sends it
+//!    again gets that instance.
+//! 2. **Pending.** The instance's record, which nobody sees.
+//! 3. **Exchange.** A refresh token that was brought along is not exchanged: it is refreshed when its grant is there
+//!    (`import`).
+//! 4. **Grant.** The grant's record, with the tokens.
+//! 5. **Live.** The instance can be seen.
 //!
-//! A death between two of these leaves the pending record, which nobody sees. It names the secret and,
-//! as `lease_owner`, the version that was about to be written, so that what is left can be told: after 1
-//! and 2 nothing is in the vault, and a grant may be lost; after 3 the vault has the whole grant. The caller
-//! never got an answer, so an hour later the sweep has it undone (`delete::undo`). An import whose old refresh
-//! token is spent is adopted, and so is what was begun by a link.
+//! Whoever dies after 4 leaves a whole grant: the sweep makes the instance live, and a repeat gets it. Before 4 the sweep
+//! removes what there is. A vendor that certainly has done nothing leaves the code as it was: all of it is taken back.
 
 use std::collections::BTreeMap;
 
-use secrecy::ExposeSecret;
-use serde_json::json;
+use secrecy::{ExposeSecret, SecretString};
 use vendors::descriptor::Element;
 
 use crate::Broker;
-use crate::clock::Stopwatch;
+use crate::client::{CredentialSource, Settings};
 use crate::error::Error;
 use crate::events;
-use crate::grant::obtain::{self, Proof, redeem};
-use crate::grant::revoke::revoke_grant;
-use crate::grant::schedule::scheduled;
+use crate::grant::consent::{free, repeated};
+use crate::grant::delete::{fence, take_back};
+use crate::grant::obtain::{self, GrantSource, obtain};
+use crate::grant::publish::make_live;
+use crate::grant::revoke::revoke_unkept;
+use crate::grant::{import, rest, schedule, settle};
 use crate::id::{AppId, InstanceId, LinkId, UserId};
 use crate::random;
-use crate::record::grant::{Grant, Tokens};
-use crate::record::instance::{self, Instance, State};
-use crate::record::settings::{self, CLIENT_ID, Given};
-use crate::seal::keyring;
+use crate::record::account::{self, Account};
+use crate::record::grant::{self, Copy, Grant, certainly_ended};
+use crate::record::instance::{Instance, State};
+use crate::record::marker::{self, Marker};
+use crate::record::settings::{self, Given};
+use crate::record::tokens::{TokenSet, Tokens};
+use crate::seal::key;
 use crate::store::StoreError;
-use crate::store::records::{self, Change, Condition, Written};
-use crate::store::retry::{COMMIT_BY, STORE_BY, insist};
-use crate::store::secrets::PutError;
+use crate::store::records::{self, Change, Written};
+use crate::store::retry::Deadline;
+use crate::store::secrets::TokenStore;
+
+/// The number of the first consent, and of the first settings.
+const FIRST: u64 = 1;
 
 /// An instance to be made. It holds secrets and is not to be printed.
-pub struct Draft<'a> {
+pub struct NewInstance<'a> {
     /// The element.
     pub element: &'a Element,
     /// The name, cleaned.
@@ -46,7 +54,7 @@ pub struct Draft<'a> {
     /// The configuration, complete.
     pub configuration: Given,
     /// What the grant is made of.
-    pub proof: Proof,
+    pub source: GrantSource,
     /// What the vendor's callback carried besides the code, by configuration key.
     pub told: BTreeMap<String, String>,
     /// The app whose client the code was given to; `None`: the configuration has the client's key and secret.
@@ -55,169 +63,240 @@ pub struct Draft<'a> {
     pub link: Option<LinkId>,
 }
 
-/// Makes an instance, for a request that came when `watch` was started.
+/// An instance that is being made.
+struct Creation<'a> {
+    broker: &'a Broker,
+    element: &'a Element,
+    settings: Settings,
+    source: &'a GrantSource,
+    pending: Instance,
+    deadline: Deadline,
+}
+
+/// Makes an instance.
 pub async fn create(
     broker: &Broker,
     user: UserId,
-    draft: Draft<'_>,
-    watch: Stopwatch,
-) -> Result<Instance, Error> {
-    let Draft { element, name, tags, configuration, proof, told, app: client, link } = draft;
+    new: NewInstance<'_>,
+    deadline: Deadline,
+) -> Result<Account, Error> {
+    let NewInstance { element, name, tags, configuration, source, told, app, link } = new;
+    if matches!(source, GrantSource::RefreshToken(_)) {
+        obtain::refresh_of(element, element.oauth2()?)?;
+    }
     let mut split = settings::split(element, configuration)?;
-    if client.is_some() {
+    if app.is_some() {
         split.mask_client();
     }
+    let whose = CredentialSource { user, app: app.as_ref(), secrets: &split.secrets };
+    let pair = whose.pair(broker).await?;
+    let client = key::fingerprint(pair.key.expose_secret());
+    let settings = Settings { user, open: split.open, secrets: split.secrets, app, client };
+    let id = InstanceId(broker.registry.next("instance").await?);
+    let (now, owner) = (broker.clock.now(), random::id());
     let pending = Instance {
-        id: InstanceId(broker.registry.next("instance").await?),
+        id,
         user,
         state: State::Pending,
+        disabled: false,
         element: element.identity.key.clone(),
         element_id: element.identity.id,
         name,
         tags,
-        configuration: split.open.clone(),
-        imported: !matches!(proof, Proof::Code(..)),
-        client: split.secrets.get(CLIENT_ID).map(|id| keyring::fingerprint(id.expose_secret())),
-        app: client,
+        configuration: settings.open.clone(),
+        sealed: Instance::seal(&broker.keyring, id, FIRST, &settings.secrets)?,
+        number: FIRST,
+        imported: !source.is_code(),
+        client: settings.client.clone(),
+        app: settings.app.clone(),
         link,
-        edits: 0,
-        versions_until: None,
-        created: broker.clock.now(),
-        valid: true,
-        disabled: false,
+        created: now,
         salt: random::id(),
         token_key: broker.token_keys.current(),
-        secret: random::id(),
-        lease_owner: Some(random::id()),
-        lease_until: None,
-        predecessors: Vec::new(),
-        committed: Vec::new(),
-        version: None,
-        generation: 0,
-        access_issued: None,
-        access_expires: None,
-        refresh_expires: None,
-        refreshable: false,
+        consents: FIRST,
+        consent_owner: owner,
+        consent_since: now,
+        marker: source.marker(broker, element, &pair),
+        copy: Copy::NONE,
         in_doubt: None,
-        not_before: None,
-        warned: None,
-        due: None,
+        deleted: None,
+        taken_back: false,
+        agenda: Some(schedule::agenda(&element.identity.key, id)),
+        due: Some(certainly_ended(now)),
     };
-    register(broker, &pending).await?;
-    let granted = match redeem(broker, element, &split, pending.app.as_ref(), &proof, watch).await {
-        Ok(granted) => granted,
-        Err(error) => return Err(give_up(broker, &pending, error).await),
-    };
-    let live = Instance {
-        state: State::Live,
-        version: pending.lease_owner.clone(),
-        generation: 1,
-        configuration: obtain::told(split.open.clone(), &granted, &told),
-        ..pending
-    };
-    let open = settings::changed(&split.open, live.configuration.clone());
-    let ours = proof.makes_a_new_grant(&granted.tokens);
-    let grant = Grant { generation: 1, tokens: granted.tokens, secrets: split.secrets, open, ours };
-    store(broker, &live, &grant, watch).await?;
-    commit(broker, live, &grant.tokens, watch).await
-}
-
-async fn register(broker: &Broker, pending: &Instance) -> Result<(), Error> {
-    let key = instance::key(pending.user, pending.id);
-    let mut item = records::to_item(pending)?;
-    scheduled(broker, Change::default(), pending).apply(&mut item);
-    let written = broker.registry.insert(&key, item).await?;
-    match written.proven_by("secret", &pending.secret) {
-        Written::Done(_) => Ok(()),
-        Written::Refused(_) => {
-            Err(Error::Internal(format!("the instance id {} was given twice", pending.id)))
-        }
+    let creation = Creation { broker, element, settings, source: &source, pending, deadline };
+    match creation.mark().await? {
+        None => creation.begin(&told).await,
+        Some(found) => creation.go_on_with(&found).await,
     }
 }
 
-/// Forgets the pending record of an exchange that certainly granted nothing. Of any other it stays, so
-/// that a grant that may have been lost is reported; it says that the vendor did not answer.
-async fn give_up(broker: &Broker, pending: &Instance, error: Error) -> Error {
-    let key = instance::key(pending.user, pending.id);
-    if error.granted_nothing() {
-        let conditions = vec![Condition::Equals("state", json!(State::Pending))];
-        if let Err(failure) = broker.registry.remove(&key, conditions).await {
-            tracing::warn!(instance = pending.id.0, %failure, "a pending instance was not removed");
-        }
-    } else {
-        events::in_doubt(pending, "the exchange of a code");
-        let doubt = Change::when("state", json!(State::Pending)).set("in_doubt", broker.clock.now());
-        if let Err(failure) = broker.registry.update(&key, doubt).await {
-            tracing::warn!(instance = pending.id.0, %failure, "a pending instance was not marked as in doubt");
+impl Creation<'_> {
+    /// Writes the code down. Gives the marker that is there already.
+    async fn mark(&self) -> Result<Option<Marker>, Error> {
+        let Instance { id, user, created, ref consent_owner, ref marker, .. } = self.pending;
+        let written = Marker {
+            instance: id,
+            consent: FIRST,
+            user,
+            since: created,
+            owner: consent_owner.clone(),
+            expires: self.source.is_code().then(|| Marker::code_expires(created)),
+        };
+        match marker::put(&*self.broker.registry, marker, &written).await {
+            Ok(found) => Ok(found),
+            Err(cause) => {
+                // Nothing was sent.
+                free(self.broker, marker, &self.pending).await;
+                Err(cause.into())
+            }
         }
     }
-    error
-}
 
-/// Puts the grant into the vault. When that cannot be done and the grant is ours, it is revoked, as far as
-/// it can be: nobody could ever use or end it.
-async fn store(broker: &Broker, live: &Instance, grant: &Grant, watch: Stopwatch) -> Result<(), Error> {
-    let text = grant.to_text().map_err(|error| Error::Internal(error.to_string()))?;
-    let version = live.version.as_deref().unwrap_or_default();
-    let stored = insist(watch, STORE_BY, || async {
-        match broker.vault.create(&live.secret, version, &text).await {
-            Ok(()) => Ok(()),
-            Err(PutError::Store(cause)) => Err(cause),
-            Err(cause) => Err(StoreError::Damaged(cause.to_string())),
+    /// Makes the instance, by whoever has written the marker.
+    async fn begin(self, told: &BTreeMap<String, String>) -> Result<Account, Error> {
+        if let Err(error) = self.register().await {
+            // Nothing was sent.
+            free(self.broker, &self.pending.marker, &self.pending).await;
+            return Err(error);
         }
-    });
-    let Err(cause) = stored.await else { return Ok(()) };
-    let error = Error::Unkept(cause);
-    events::unkept(live, &error);
-    // What the sweep would complete, should it be there after all, has to be alive then.
-    let completed = live.imported || live.link.is_some();
-    if grant.ours
-        && !completed
-        && let Err(cause) = revoke_grant(broker, live, grant).await
-    {
-        events::unrevoked(live, &cause);
+        let set = match self.source {
+            GrantSource::RefreshToken(token) => self.imported(token),
+            _ => self.exchange(told).await?,
+        };
+        Box::pin(self.complete(set)).await
     }
-    Err(error)
-}
 
-/// Completes a creation that did not end and must not be undone: an import whose vendor has rotated the refresh
-/// token that was brought along, and what a visitor of a link has consented to.
-pub(crate) async fn adopt(broker: &Broker, pending: Instance, grant: &Grant) -> Result<Instance, Error> {
-    let (version, state) = (pending.lease_owner.clone(), State::Live);
-    let mut live = Instance { state, version, generation: grant.generation, ..pending };
-    live.configuration.extend(grant.open.clone());
-    commit(broker, live, &grant.tokens, Stopwatch::start()).await
-}
+    /// A refresh token that was brought along, and no access token yet.
+    fn imported(&self, token: &SecretString) -> TokenSet {
+        let tokens = Tokens::of_refresh_token(token.clone(), self.broker.clock.now());
+        TokenSet { tokens, told: Given::new(), settings: FIRST }
+    }
 
-async fn commit(
-    broker: &Broker,
-    live: Instance,
-    tokens: &Tokens,
-    watch: Stopwatch,
-) -> Result<Instance, Error> {
-    let owner = live.lease_owner.clone().unwrap_or_default();
-    let change = Change::when("state", json!(State::Pending))
-        .and(Condition::Equals("lease_owner", owner.clone().into()))
-        .set("state", json!(State::Live))
-        .set("version", owner.clone())
-        .set("generation", live.generation)
-        .set("configuration", json!(live.configuration))
-        .remove("lease_owner");
-    let change = scheduled(broker, instance::issued(change, tokens), &live);
-    let key = instance::key(live.user, live.id);
-    let update = || broker.registry.update(&key, change.clone());
-    let written = insist(watch, COMMIT_BY, update).await.map_err(|cause| {
-        let error = Error::Unkept(cause);
-        events::unkept(&live, &error);
-        error
-    })?;
-    match written.proven_by("version", &owner) {
-        Written::Done(item) => {
-            events::created(&live);
-            Ok(records::from_item(item)?)
+    /// Answers for a code that was written down before. The import of a refresh token that has not ended is gone on with:
+    /// there is nothing that would be sent twice.
+    async fn go_on_with(self, found: &Marker) -> Result<Account, Error> {
+        let GrantSource::RefreshToken(token) = self.source else {
+            return repeated(self.broker, self.pending.user, found).await;
+        };
+        if found.user != self.pending.user {
+            return Err(Error::CodeUsed);
         }
-        Written::Refused(_) => {
-            Err(Error::Unkept(StoreError::Damaged(format!("the pending instance {} is gone", live.id))))
+        let (begun, grant) = account::read(&*self.broker.registry, found.user, found.instance).await?;
+        match (begun.filter(|begun| begun.state == State::Pending), grant) {
+            (Some(mut pending), None) => {
+                (pending.consent_owner, pending.consent_since) = (random::id(), self.pending.created);
+                let (set, settings) = (self.imported(token), Settings::of(self.broker, &pending)?);
+                Box::pin(Creation { settings, pending, ..self }.complete(set)).await
+            }
+            (Some(pending), Some(_)) => import::go_on(self.broker, &pending, None, self.deadline).await,
+            (None, _) => repeated(self.broker, found.user, found).await,
         }
+    }
+
+    /// Makes the pending record. What was put and is not there was removed by the sweep, and is not put again.
+    async fn register(&self) -> Result<(), Error> {
+        let item = records::to_item(&self.pending)?;
+        let written = self.broker.registry.insert(&self.pending.key(), item).await?;
+        match written.proven_by("salt", &self.pending.salt) {
+            Written::Done(_) => Ok(()),
+            Written::Refused(_) => {
+                Err(Error::Internal(format!("the instance id {} was given twice", self.pending.id)))
+            }
+        }
+    }
+
+    async fn exchange(&self, callback: &BTreeMap<String, String>) -> Result<TokenSet, Error> {
+        let Self { broker, element, settings, source, pending, deadline } = self;
+        match obtain(broker, element, settings, source, pending.created, *deadline).await {
+            Ok(granted) => {
+                let told = obtain::told(&granted, callback);
+                Ok(TokenSet { tokens: granted.tokens, told, settings: FIRST })
+            }
+            Err(error) if error.certainly_not_granted() => {
+                if let Err(cause) = take_back(broker, pending, Instance::is_pending()).await {
+                    tracing::warn!(instance = pending.id.0, ?cause, "a pending instance was not taken back");
+                }
+                Err(error)
+            }
+            Err(error) => {
+                events::in_doubt(pending, "the exchange of a code");
+                let change = Change::default().and(Instance::is_pending());
+                let change = change.set("in_doubt", broker.clock.now());
+                if let Err(cause) = broker.registry.update(&pending.key(), change).await {
+                    tracing::warn!(instance = pending.id.0, %cause, "a doubt was not written down");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Stores the grant, and makes the instance live.
+    async fn complete(self, set: TokenSet) -> Result<Account, Error> {
+        let grant = match self.store(&set).await {
+            Ok(Some(grant)) => grant,
+            outcome => return Err(self.not_kept(&set, outcome.err()).await),
+        };
+        let account = if matches!(self.source, GrantSource::RefreshToken(_)) {
+            import::go_on(self.broker, &self.pending, Some(&self.pending.consent_owner), self.deadline)
+                .await?
+        } else {
+            let Some(instance) =
+                make_live(self.broker, &self.pending, &grant, &set.told, self.deadline).await?
+            else {
+                // The sweep has removed it meanwhile, and then removes the grant too.
+                fence(self.broker, grant.instance).await?;
+                return Err(self.not_kept(&set, None).await);
+            };
+            Account::new(instance, grant)
+        };
+        let Account { instance, grant, .. } = account;
+        Ok(Account::new(instance, settle::at_once(self.broker, grant, self.deadline).await))
+    }
+
+    /// Makes the grant's record. Gives nothing when the instance is being removed.
+    async fn store(&self, set: &TokenSet) -> Result<Option<Grant>, StoreError> {
+        let Self { broker, pending, .. } = self;
+        // Whoever brings a refresh token asks with it first.
+        let is_asked = matches!(self.source, GrantSource::RefreshToken(_));
+        let mut grant = Grant {
+            imported: pending.imported,
+            last: u64::from(is_asked),
+            client: self.settings.client.clone(),
+            secret: (broker.token_store == TokenStore::SecretsManager).then(random::id),
+            asking_owner: is_asked.then(|| pending.consent_owner.clone()),
+            asking_since: is_asked.then_some(pending.consent_since),
+            agenda: schedule::agenda(&pending.element, pending.id),
+            ..Grant::new(pending.id, pending.user, &pending.element)
+        };
+        let sealed = rest::seal(broker, &grant, (FIRST, 0), set)?;
+        grant.take_tokens((FIRST, 0), &set.tokens, Some(sealed));
+        grant.due = Some(schedule::due(broker, &grant, broker.clock.now()));
+        let item = records::to_item(&grant)?;
+        let key = grant.key();
+        let insert = || broker.registry.insert(&key, item.clone());
+        let written = self.deadline.persist(insert).await;
+        events::table(broker, &written);
+        match written? {
+            Written::Done(_) => Ok(Some(grant)),
+            Written::Refused(found) => {
+                let found: Option<Grant> = found.map(records::from_item).transpose()?;
+                Ok(found.filter(|found| found.state == grant::State::Live))
+            }
+        }
+    }
+
+    /// A grant that cannot be kept is revoked, as well as it can be: nobody could ever use or end it. A token that was
+    /// brought along is its owner's.
+    async fn not_kept(&self, set: &TokenSet, cause: Option<StoreError>) -> Error {
+        let cause = cause.unwrap_or_else(|| {
+            StoreError::Unavailable(format!("the pending instance {} was removed", self.pending.id))
+        });
+        if self.source.is_code() {
+            events::not_saved(&self.pending, &cause);
+            revoke_unkept(self.broker, &self.pending, &self.settings, set).await;
+            return Error::GrantNotSaved(cause);
+        }
+        cause.into()
     }
 }

@@ -1,28 +1,27 @@
-//! From what a caller brings, a code or the tokens of an existing grant, to a grant of our own.
+//! From what a caller brings, a code or the tokens of an existing grant, to a grant.
 
 use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 use vendors::client::exchange::{Code, exchange};
 use vendors::client::refresh::refresh;
-use vendors::descriptor::{Element, OAuth2, Pkce};
+use vendors::descriptor::{Element, OAuth2, Pkce, Refresh};
 use vendors::tenant;
 
 use crate::Broker;
-use crate::client::CredentialSource;
-use crate::clock::{Stopwatch, Timestamp};
+use crate::client::Settings;
+use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::events::asked;
-use crate::id::AppId;
+use crate::events::vendor_call;
 use crate::record::app::ClientCredentials;
-use crate::record::grant::{Granted, Tokens};
-use crate::record::settings::{self, Given, Split};
+use crate::record::grant::LEASE;
+use crate::record::settings::{self, Given};
+use crate::record::tokens::{Granted, Tokens};
 use crate::seal::verifier;
-use crate::store::StoreError;
-use crate::store::retry::SPEND_BY;
+use crate::store::retry::Deadline;
 
 /// What a grant is made of. It holds secrets and is not to be printed.
-pub enum Proof {
+pub enum GrantSource {
     /// An authorization code, with its code verifier when the caller keeps that.
     Code(SecretString, Option<SecretString>),
     /// The refresh token of an existing grant.
@@ -31,82 +30,100 @@ pub enum Proof {
     AccessToken(SecretString),
 }
 
-impl Proof {
-    /// Tells whether what came of it is known to nobody else: not when a grant was brought along and the
-    /// vendor kept its refresh token.
-    pub(crate) fn makes_a_new_grant(&self, tokens: &Tokens) -> bool {
-        match (self, &tokens.refresh_token) {
-            (Self::Code(..), _) => true,
-            (Self::RefreshToken(old), Some(new)) => old.expose_secret() != new.expose_secret(),
-            _ => false,
+impl GrantSource {
+    /// Gives the code or the token, which becomes one instance.
+    fn secret(&self) -> &SecretString {
+        match self {
+            Self::Code(secret, _) | Self::RefreshToken(secret) | Self::AccessToken(secret) => secret,
         }
+    }
+
+    /// Names its marker: the same for the same code or token of the same client.
+    pub(crate) fn marker(&self, broker: &Broker, element: &Element, client: &ClientCredentials) -> String {
+        let key = &element.identity.key;
+        broker.keyring.name(&[key, client.key.expose_secret(), self.secret().expose_secret()])
+    }
+
+    /// Tells whether it is a code, which a vendor knows for minutes; a token may be brought again at any time.
+    pub(crate) fn is_code(&self) -> bool {
+        matches!(self, Self::Code(..))
     }
 }
 
-/// Tells whether a request may still spend a code: what the vendor gives must be kept before it ends.
-pub fn may_spend(watch: Stopwatch) -> bool {
-    watch.is_before(SPEND_BY)
+/// Tells whether somebody who began then may still ask the vendor: it must have its answer before anybody takes it for
+/// dead.
+pub(crate) fn in_time(broker: &Broker, since: Timestamp, deadline: Deadline) -> bool {
+    /// How long a vendor's answer is waited for at most, in seconds.
+    const ANSWER: Timestamp = 10;
+    deadline.may_ask() && broker.clock.now() + ANSWER <= since + LEASE
 }
 
-/// Makes a grant. Of a request that has been slow so far nothing is spent: what the vendor gives must be
-/// kept before the request ends.
-pub(crate) async fn redeem(
+/// Exchanges a code or a token for a grant, once, for somebody who began at `since`.
+pub(crate) async fn obtain(
     broker: &Broker,
     element: &Element,
-    split: &Split,
-    client: Option<&AppId>,
-    proof: &Proof,
-    watch: Stopwatch,
+    settings: &Settings,
+    source: &GrantSource,
+    since: Timestamp,
+    deadline: Deadline,
 ) -> Result<Granted, Error> {
-    let whose = CredentialSource { app: client, secrets: &split.secrets };
+    let whose = settings.credential_source();
     let pair = whose.pair(broker).await?;
-    let error = match ask(broker, element, split, &pair, proof, watch).await {
+    let ask = async |pair: &ClientCredentials| {
+        if !in_time(broker, since, deadline) {
+            return Err(Error::Incomplete(
+                "The stores were too slow to ask the vendor in time; nothing was sent, try again".into(),
+            ));
+        }
+        request(broker, element, settings, pair, source).await
+    };
+    let error = match ask(&pair).await {
         Err(Error::Vendor(error)) => error,
         outcome => return outcome,
     };
-    match whose.instead(broker, &pair, &error).await {
-        Some(pair) => ask(broker, element, split, &pair, proof, watch).await,
+    match whose.reload_if_rotated(broker, &pair, &error).await {
+        Some(pair) => ask(&pair).await,
         None => Err(error.into()),
     }
 }
 
-async fn ask(
+async fn request(
     broker: &Broker,
     element: &Element,
-    split: &Split,
+    settings: &Settings,
     pair: &ClientCredentials,
-    proof: &Proof,
-    watch: Stopwatch,
+    source: &GrantSource,
 ) -> Result<Granted, Error> {
-    if !may_spend(watch) {
-        return Err(StoreError::Unavailable("it was too slow to spend the code".into()).into());
-    }
     let oauth2 = element.oauth2()?;
     let client = pair.client();
     let granted = |answer| Granted::at(broker.clock.now(), answer);
-    match proof {
-        Proof::Code(code, verifier) => {
-            let url = tenant::of_instance(&oauth2.token.url, &oauth2.placeholders, &split.open)?;
-            let redirect_uri = settings::value(&split.open, settings::REDIRECT_URI);
+    match source {
+        GrantSource::Code(code, verifier) => {
+            let url = tenant::of_instance(&oauth2.token.url, &oauth2.placeholders, &settings.open)?;
+            let redirect_uri = settings::value(&settings.open, settings::REDIRECT_URI);
             let code_verifier =
                 verifier_of(broker, element, oauth2, client.id, redirect_uri, verifier.as_ref());
             let code = Code { code, redirect_uri, code_verifier: code_verifier.as_ref(), client };
             let exchanging = async { Ok(exchange(&broker.sender, oauth2, &url, &code).await?) };
-            asked(element, "exchange", exchanging).await.map(granted)
+            vendor_call(element, "exchange", exchanging).await.map(granted)
         }
-        Proof::RefreshToken(token) => {
-            let how = oauth2.refresh.as_ref().ok_or_else(|| {
-                Error::Invalid(format!(
-                    "{} has no refresh tokens: send oauth.user.token",
-                    element.identity.name
-                ))
-            })?;
-            let url = tenant::of_instance(&how.endpoint.url, &oauth2.placeholders, &split.open)?;
+        GrantSource::RefreshToken(token) => {
+            let how = refresh_of(element, oauth2)?;
+            let url = tenant::of_instance(&how.endpoint.url, &oauth2.placeholders, &settings.open)?;
             let refreshing = async { Ok(refresh(&broker.sender, oauth2, how, &url, token, client).await?) };
-            asked(element, "refresh", refreshing).await.map(granted)
+            let granted = vendor_call(element, "refresh", refreshing).await.map(granted)?;
+            let tokens = granted.tokens.after(&Tokens::of_refresh_token(token.clone(), broker.clock.now()));
+            Ok(Granted { tokens, ..granted })
         }
-        Proof::AccessToken(token) => Ok(brought(token, oauth2, broker.clock.now())),
+        GrantSource::AccessToken(token) => Ok(brought(token, oauth2, broker.clock.now())),
     }
+}
+
+/// Finds how a vendor refreshes, for a refresh token that was brought along.
+pub(crate) fn refresh_of<'a>(element: &Element, oauth2: &'a OAuth2) -> Result<&'a Refresh, Error> {
+    oauth2.refresh.as_ref().ok_or_else(|| {
+        Error::Invalid(format!("{} has no refresh tokens: send oauth.user.token", element.identity.name))
+    })
 }
 
 fn verifier_of(
@@ -138,16 +155,8 @@ fn brought(token: &SecretString, oauth2: &OAuth2, now: Timestamp) -> Granted {
     Granted { tokens, extra: BTreeMap::new() }
 }
 
-/// Adds what the vendor told, in its answer and in its callback, to the configuration that clients read.
-pub(crate) fn told(mut open: Given, granted: &Granted, callback: &BTreeMap<String, String>) -> Given {
-    let tokens = &granted.tokens;
+/// Gives what the vendor said beside the tokens, in its answer and in its callback, by configuration key.
+pub(crate) fn told(granted: &Granted, callback: &BTreeMap<String, String>) -> Given {
     let pairs = granted.extra.iter().chain(callback);
-    open.extend(pairs.map(|(key, value)| (key.clone(), Some(value.clone()))));
-    if let Some(expires) = tokens.expires {
-        let seconds: Timestamp = expires - tokens.issued;
-        let interval = open.entry(settings::REFRESH_INTERVAL.into()).or_default();
-        interval.get_or_insert_with(|| seconds.to_string());
-    }
-    open.insert(settings::REFRESH_TIME.into(), Some((tokens.issued * 1_000).to_string()));
-    open
+    pairs.map(|(key, value)| (key.clone(), Some(value.clone()))).collect()
 }

@@ -1,7 +1,7 @@
 //! Apps: a client's key and secret at a vendor (RFC 6749 section 2), given once and named by links and instances.
 //!
-//! The vault keeps key and secret below the app's id. An instance that was made with an app holds that id and no copy,
-//! so that a new secret counts for all at once.
+//! The app's record has them, sealed. An instance that was made with an app holds the app's id and no copy, so that a new
+//! secret counts for all at once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::{AppId, UserId};
 use crate::record::settings::{CLIENT_ID, CLIENT_SECRET};
-use crate::seal::envelope::Seal;
+use crate::seal::keyring::Keyring;
 use crate::store::StoreError;
 use crate::store::records::{self, Key, Registry};
 
@@ -26,10 +26,10 @@ const CACHE_TTL: Timestamp = 300;
 /// The records of one user begin so.
 const PREFIX: &str = "app#";
 
-/// The registry's record of an app. It holds no secret.
+/// The record of an app. What is secret in it is sealed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct App {
-    /// Its name in the vault too.
+    /// Its id.
     pub id: AppId,
     /// The user who owns it.
     pub user: UserId,
@@ -39,16 +39,34 @@ pub struct App {
     pub name: String,
     /// When it was made.
     pub created: Timestamp,
-    /// The client's id at the vendor, sealed; absent until the vault has it.
-    pub client: Option<String>,
+    /// The client's id at the vendor, sealed with the connect key: the function that opens links needs no more.
+    pub client: String,
+    /// The client's key and secret, sealed.
+    pub credentials: String,
 }
 
 impl App {
-    /// Opens the client's id. An app has none until it is registered, and none that opens after the connect key has
-    /// changed: its owner gives key and secret again.
-    pub fn client_id(&self, seal: &Seal) -> Result<String, Error> {
-        let opened = self.client.as_ref().and_then(|sealed| seal.open_text([&self.id.0, "client"], sealed));
+    /// Seals the client's id, for the app with that id.
+    pub(crate) fn seal_client(keyring: &Keyring, id: &AppId, client_id: &str) -> String {
+        keyring.seal(&[&id.0, "client"], client_id)
+    }
+
+    /// Opens the client's id. It does not open when the connect key has changed: its owner gives key and secret again.
+    pub fn client_id(&self, keyring: &Keyring) -> Result<String, Error> {
+        let opened = keyring.open(&[&self.id.0, "client"], &self.client);
         opened.ok_or_else(|| Error::AppIncomplete(self.id.clone()))
+    }
+
+    /// Seals the client's key and secret, for the app with that id.
+    pub(crate) fn seal_credentials(keyring: &Keyring, id: &AppId, pair: &ClientCredentials) -> String {
+        keyring.seal(&[&id.0, "credentials"], pair.to_text().expose_secret())
+    }
+
+    /// Opens the client's key and secret.
+    pub fn credentials(&self, keyring: &Keyring) -> Result<ClientCredentials, Error> {
+        let opened = keyring.open(&[&self.id.0, "credentials"], &self.credentials);
+        let pair = opened.and_then(|text| ClientCredentials::from_text(&text.into()));
+        pair.ok_or_else(|| Error::AppIncomplete(self.id.clone()))
     }
 }
 
@@ -61,15 +79,15 @@ pub struct ClientCredentials {
 }
 
 impl ClientCredentials {
-    /// Writes them as the text that the vault keeps.
-    pub(crate) fn to_text(&self) -> SecretString {
+    /// Writes them as text, to be sealed.
+    fn to_text(&self) -> SecretString {
         json!({CLIENT_ID: self.key.expose_secret(), CLIENT_SECRET: self.secret.expose_secret()})
             .to_string()
             .into()
     }
 
-    /// Reads what the vault kept.
-    pub(crate) fn from_text(text: &SecretString) -> Option<Self> {
+    /// Reads them back.
+    fn from_text(text: &SecretString) -> Option<Self> {
         let mut pair: BTreeMap<String, SecretString> = serde_json::from_str(text.expose_secret()).ok()?;
         Some(Self { key: pair.remove(CLIENT_ID)?, secret: pair.remove(CLIENT_SECRET)? })
     }
@@ -122,6 +140,15 @@ pub fn unknown(id: impl std::fmt::Display) -> Error {
     Error::NotFound(format!("No app found with ID {}", id.to_string().chars().take(100).collect::<String>()))
 }
 
+/// Finds a user's app by its id.
+pub(crate) async fn read(
+    registry: &dyn Registry,
+    user: UserId,
+    id: &AppId,
+) -> Result<Option<App>, StoreError> {
+    registry.get(&key(user, id)).await?.map(records::from_item).transpose()
+}
+
 /// Finds a user's app for an element.
 pub async fn find(
     registry: &dyn Registry,
@@ -129,8 +156,7 @@ pub async fn find(
     element: &Element,
     id: &AppId,
 ) -> Result<App, Error> {
-    let found = registry.get(&key(user, id)).await?;
-    let app: Option<App> = found.map(records::from_item).transpose()?;
+    let app = read(registry, user, id).await?;
     app.filter(|app| app.element == element.identity.key).ok_or_else(|| unknown(id))
 }
 
@@ -151,15 +177,28 @@ pub async fn list(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seal::keyring::Key as Secret;
+    use crate::seal::key::Key as Secret;
 
     #[test]
     fn an_app_whose_connect_key_has_changed_asks_for_its_key_and_secret_again() {
-        let [old, new] = ["old", "new"].map(|master| Seal::new(&Secret::derive(master.as_bytes(), "client")));
+        let [old, new] =
+            ["old", "new"].map(|master| Keyring::new(&Secret::derive(master.as_bytes(), "client")));
         let id = AppId("a".repeat(40));
-        let client = Some(old.close_text([&id.0, "client"], "planted-id"));
-        let app = App { id, user: UserId(1), element: "e".into(), name: "n".into(), created: 0, client };
+        let client = App::seal_client(&old, &id, "planted-id");
+        let pair = ClientCredentials { key: "planted-id".into(), secret: "planted-secret".into() };
+        let credentials = App::seal_credentials(&old, &id, &pair);
+        let app = App {
+            id,
+            user: UserId(1),
+            element: "e".into(),
+            name: "n".into(),
+            created: 0,
+            client,
+            credentials,
+        };
+        assert!(!serde_json::to_string(&app).unwrap().contains("planted"));
         assert_eq!(app.client_id(&old).unwrap(), "planted-id");
+        assert_eq!(app.credentials(&old).unwrap().secret.expose_secret(), "planted-secret");
         let error = app.client_id(&new).unwrap_err();
         assert!(matches!(error, Error::AppIncomplete(_)) && !error.is_fault(), "{error}");
     }

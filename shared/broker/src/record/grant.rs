@@ -1,114 +1,318 @@
-//! The grant: what the vault keeps of an instance, and the only thing that holds secrets.
+//! The grant: what an instance's life at its vendor needs. It has an item of its own, beside the instance that its owner
+//! sees, so that neither is in the way of the other.
+//!
+//! A grant's tokens are known by two numbers. The *family* is the number of the consent that they come from; the *number*
+//! grows with each refresh in that family. A refresh draws its number before it asks the vendor, and no number is drawn
+//! twice, so the newer of two pairs is known by its numbers alone.
 
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use crate::clock::{self, SKEW, Timestamp};
+use crate::id::{InstanceId, UserId};
+use crate::record::tokens::Tokens;
+use crate::store::records::{Condition, Key};
 
-use crate::clock::Timestamp;
-use crate::record::settings::Given;
-use crate::store::StoreError;
+/// How long somebody may ask the vendor, in seconds: longer than a request lasts, and than a vendor works on what it was
+/// sent.
+pub const LEASE: Timestamp = 60;
 
-/// The tokens that a vendor answered with (RFC 6749 section 5.1).
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Tokens {
-    /// The access token.
-    #[serde(serialize_with = "expose")]
-    pub access_token: SecretString,
-    /// Its type, as the vendor wrote it; always a bearer token.
-    pub token_type: String,
-    /// When it was issued.
-    pub issued: Timestamp,
-    /// When it expires; `None`: it does not.
-    pub expires: Option<Timestamp>,
-    /// The refresh token.
-    #[serde(serialize_with = "expose_option")]
-    pub refresh_token: Option<SecretString>,
-    /// When the refresh token expires, unless it is used before; `None`: it does not, or nobody says.
-    #[serde(default)]
-    pub refresh_expires: Option<Timestamp>,
-    /// The scope that was granted.
-    pub scope: Option<String>,
+/// Tells when somebody who began something then has certainly ended, in the eyes of every clock.
+pub fn certainly_ended(since: Timestamp) -> Timestamp {
+    since.saturating_add(LEASE + SKEW + 1)
 }
 
-/// What a vendor granted, and when.
-#[derive(Debug, Clone)]
-pub struct Granted {
-    /// The tokens.
-    pub tokens: Tokens,
-    /// The further members of the answer that the descriptor keeps, by configuration key.
-    pub extra: BTreeMap<String, String>,
+/// Whether a grant may still change. It is a fence: what anybody sees is decided by the instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It may.
+    Live,
+    /// It is being removed.
+    Ending,
 }
 
-impl Granted {
-    /// Takes what a vendor's answer held that came at `now`.
-    pub fn at(now: Timestamp, granted: vendors::tokens::Granted) -> Self {
-        let tokens = granted.tokens;
-        let tokens = Tokens {
-            access_token: tokens.access_token,
-            token_type: tokens.token_type,
-            issued: now,
-            expires: tokens.expires_in.map(|seconds| now + seconds),
-            refresh_token: tokens.refresh_token,
-            refresh_expires: tokens.refresh_expires_in.map(|seconds| now + seconds),
-            scope: tokens.scope,
-        };
-        Self { tokens, extra: granted.extra }
-    }
-}
-
-/// One version of an instance's secret: whole, so that it can be used without anything else.
+/// The record of a grant.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Grant {
-    /// Counts the grant's versions; the registry's record names the one that is current.
-    pub generation: u64,
-    /// The tokens.
-    pub tokens: Tokens,
-    /// The configuration values that are masked in answers: the client's key and secret among them.
-    #[serde(serialize_with = "expose_map")]
-    pub secrets: BTreeMap<String, SecretString>,
-    /// The open configuration that came with this version, such as the tenant: the record has it too, unless its
-    /// writer died before it could say so.
-    #[serde(default, skip_serializing_if = "Given::is_empty")]
-    pub open: Given,
-    /// Whether the vendor has made it anew, so that nobody else has its refresh token: not so of one that was
-    /// brought along and kept its own.
+    /// Its instance.
+    pub instance: InstanceId,
+    /// The user who owns that.
+    pub user: UserId,
+    /// The element's key.
+    pub element: String,
+    /// Whether it may still change.
+    pub state: State,
+    /// Whether its owner brought its first refresh token along, and may have it elsewhere too.
     #[serde(default)]
-    pub ours: bool,
+    pub imported: bool,
+    /// The number of the consent that the tokens come from.
+    pub family: u64,
+    /// The number of the tokens in that family.
+    pub number: u64,
+    /// The highest number that was drawn in that family. It never goes back.
+    pub last: u64,
+    /// The tokens, sealed; absent when they rest in Secrets Manager.
+    pub sealed: Option<String>,
+    /// The fingerprint of the id of the client that they were given to.
+    pub client: String,
+    /// The name of the secret in Secrets Manager where tokens rest, or are about to.
+    pub secret: Option<String>,
+    /// Since when that secret is being given up.
+    pub leaving: Option<Timestamp>,
+    /// Who is asking the vendor: a name that is drawn for each attempt.
+    pub asking_owner: Option<String>,
+    /// Since when; 0: whoever it was has certainly ended, and may have asked.
+    pub asking_since: Option<Timestamp>,
+    /// The number of the settings that the vendor refused these tokens with.
+    pub refused: Option<u64>,
+    /// When the access token was issued.
+    pub access_issued: Timestamp,
+    /// When it expires; `None`: it does not.
+    pub access_expires: Option<Timestamp>,
+    /// When the refresh token ends, unless it is used before; `None`: it does not, or nobody says.
+    pub refresh_expires: Option<Timestamp>,
+    /// Whether there is a refresh token.
+    pub refreshable: bool,
+    /// Until when the vendor is left alone.
+    pub not_before: Option<Timestamp>,
+    /// The end of the grant that its owner was warned of.
+    pub warned: Option<Timestamp>,
+    /// When tokens were last moved to Secrets Manager.
+    pub settled: Option<Timestamp>,
+    /// Since when it is being removed.
+    pub ending_since: Option<Timestamp>,
+    /// Whether the vendor has revoked it, while it is being removed.
+    #[serde(default)]
+    pub revoked: bool,
+    /// The agenda that it is on.
+    pub agenda: String,
+    /// When the sweep looks at it next.
+    pub due: Option<Timestamp>,
+}
+
+/// The attributes that speak of the tokens. Whoever stores newer ones states them all: they may have changed since the
+/// record was read.
+pub(crate) const OF_TOKENS: &[&str] = &[
+    "family",
+    "number",
+    "sealed",
+    "refused",
+    "not_before",
+    "access_issued",
+    "access_expires",
+    "refresh_expires",
+    "refreshable",
+    "due",
+];
+
+/// Those that a new consent states besides.
+pub(crate) const OF_CONSENT: &[&str] = &["last", "client", "asking_owner", "asking_since"];
+
+/// Somebody is asking the vendor, or was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    /// Nobody is.
+    Nobody,
+    /// Somebody may be.
+    Running,
+    /// Whoever was has certainly ended, and nobody knows how.
+    Ended,
 }
 
 impl Grant {
-    /// Writes the grant as the text that the vault keeps.
-    pub fn to_text(&self) -> Result<SecretString, serde_json::Error> {
-        serde_json::to_string(self).map(SecretString::from)
+    /// Makes the record of a first grant, without tokens.
+    pub(crate) fn new(instance: InstanceId, user: UserId, element: &str) -> Self {
+        Self {
+            instance,
+            user,
+            element: element.to_owned(),
+            state: State::Live,
+            imported: false,
+            family: 1,
+            number: 0,
+            last: 0,
+            sealed: None,
+            client: String::new(),
+            secret: None,
+            leaving: None,
+            asking_owner: None,
+            asking_since: None,
+            refused: None,
+            access_issued: 0,
+            access_expires: None,
+            refresh_expires: None,
+            refreshable: false,
+            not_before: None,
+            warned: None,
+            settled: None,
+            ending_since: None,
+            revoked: false,
+            agenda: String::new(),
+            due: None,
+        }
     }
 
-    /// Reads what the vault kept.
-    pub fn from_text(text: &SecretString) -> Result<Self, StoreError> {
-        let damaged = |error| StoreError::Damaged(format!("a grant cannot be read: {error}"));
-        serde_json::from_str(text.expose_secret()).map_err(damaged)
+    /// Names its item.
+    pub fn key(&self) -> Key {
+        key(self.instance)
     }
 
-    /// Gives a masked configuration value, or nothing.
-    pub fn secret(&self, key: &str) -> Option<&str> {
-        self.secrets.get(key).map(SecretString::expose_secret)
+    /// Tells whether somebody is asking the vendor.
+    pub fn asking(&self, now: Timestamp) -> Asking {
+        match self.asking_since.filter(|_| self.asking_owner.is_some()) {
+            None => Asking::Nobody,
+            Some(since) if certainly_ended(since) <= now => Asking::Ended,
+            Some(_) => Asking::Running,
+        }
+    }
+
+    /// Tells whether the vendor has refused these tokens with settings that have not changed since.
+    pub fn is_dead(&self, settings: u64) -> bool {
+        self.refused.is_some_and(|refused| refused >= settings)
+    }
+
+    /// Tells whether the access token has not expired. One that a clock from the future issued is not known to be valid.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        !clock::is_ahead(self.access_issued, now) && self.access_expires.is_none_or(|expires| expires > now)
+    }
+
+    /// Tells whether its tokens come from one that its owner brought along, and may have elsewhere.
+    pub fn is_imported(&self) -> bool {
+        self.imported && self.family == 1
+    }
+
+    /// Tells whether the vendor has said of it what it thinks: of a token that was brought along nobody knows before.
+    pub fn is_decided(&self) -> bool {
+        self.number > 0 || self.refused.is_some()
+    }
+
+    /// Tells where these tokens stand: the greater, the newer.
+    pub fn place(&self) -> (u64, u64) {
+        (self.family, self.number)
+    }
+
+    /// Gives what lists know of it.
+    pub fn copy(&self) -> Copy {
+        Copy { family: self.family, number: self.number, refused: self.refused }
+    }
+
+    /// Notes what can be read of tokens without opening them.
+    pub(crate) fn note(&mut self, tokens: &Tokens) {
+        self.access_issued = tokens.issued;
+        self.access_expires = tokens.expires;
+        self.refresh_expires = tokens.refresh_expires;
+        self.refreshable = tokens.refresh_token.is_some();
+    }
+
+    /// Has new tokens, sealed: what was known of those before is over.
+    pub(crate) fn take_tokens(&mut self, place: (u64, u64), tokens: &Tokens, sealed: Option<String>) {
+        (self.family, self.number) = place;
+        self.sealed = sealed;
+        self.refused = None;
+        self.not_before = None;
+        self.note(tokens);
+    }
+
+    /// Nobody is asking any more.
+    pub(crate) fn stop_asking(&mut self) {
+        self.asking_owner = None;
+        self.asking_since = None;
+    }
+
+    /// It may still change.
+    pub(crate) fn is_live() -> Condition {
+        Condition::Equals("state", json!(State::Live))
+    }
+
+    /// Its tokens are those that were read.
+    pub(crate) fn tokens_as_read(&self) -> [Condition; 2] {
+        [Condition::Equals("family", self.family.into()), Condition::Equals("number", self.number.into())]
+    }
+
+    /// Whoever was asking when it was read still is, and nobody else.
+    pub(crate) fn asking_as_read(&self) -> [Condition; 2] {
+        let owner = self.asking_owner.clone().map(Into::into);
+        [equals("asking_owner", owner), equals("asking_since", self.asking_since.map(Into::into))]
+    }
+
+    /// This one is asking.
+    pub(crate) fn asked_by(owner: &str) -> Condition {
+        Condition::Equals("asking_owner", owner.into())
+    }
+
+    /// Nobody is asking.
+    pub(crate) fn asked_by_nobody() -> Condition {
+        Condition::Absent("asking_owner")
+    }
+
+    /// It has this secret, or none.
+    pub(crate) fn has_secret(secret: Option<&str>) -> Condition {
+        equals("secret", secret.map(Into::into))
+    }
+
+    /// Its secret is not being given up.
+    pub(crate) fn stays() -> Condition {
+        Condition::Absent("leaving")
     }
 }
 
-fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
-    secret.expose_secret().serialize(serializer)
+fn equals(attribute: &'static str, value: Option<serde_json::Value>) -> Condition {
+    match value {
+        Some(value) => Condition::Equals(attribute, value),
+        None => Condition::Absent(attribute),
+    }
 }
 
-#[expect(clippy::ref_option, reason = "the signature that serde calls")]
-fn expose_option<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
-    secret.as_ref().map(SecretString::expose_secret).serialize(serializer)
+/// The sort key of every grant.
+pub const SORT: &str = "grant";
+
+/// Names the item of an instance's grant. Each has a partition of its own.
+pub fn key(instance: InstanceId) -> Key {
+    Key::new(format!("grant#{instance}"), SORT)
 }
 
-fn expose_map<S: Serializer>(
-    secrets: &BTreeMap<String, SecretString>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(secrets.iter().map(|(key, secret)| (key, secret.expose_secret())))
+/// What an instance's record knows of its grant, for lists. It may lag behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Copy {
+    /// The grant's family.
+    pub family: u64,
+    /// The number of its tokens.
+    pub number: u64,
+    /// The settings that the vendor refused them with.
+    pub refused: Option<u64>,
+}
+
+impl Copy {
+    /// What there is before there is a grant.
+    pub const NONE: Self = Self { family: 0, number: 0, refused: None };
+
+    /// Tells whether the grant is alive, as far as it says.
+    pub fn is_valid(self, settings: u64) -> bool {
+        self.refused.is_none_or(|refused| refused < settings)
+    }
+}
+
+/// A text of fixed width, so that the newer of two sorts behind the older.
+impl From<Copy> for String {
+    fn from(copy: Copy) -> Self {
+        format!("{:016x}.{:016x}.{:016x}", copy.family, copy.number, copy.refused.unwrap_or_default())
+    }
+}
+
+impl TryFrom<String> for Copy {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let mut parts = text.split('.').map(|part| u64::from_str_radix(part, 16).ok());
+        match (parts.next().flatten(), parts.next().flatten(), parts.next().flatten()) {
+            (Some(family), Some(number), Some(refused)) => {
+                Ok(Self { family, number, refused: Some(refused).filter(|refused| *refused > 0) })
+            }
+            _ => Err("the copy of a grant is three numbers"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -116,27 +320,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grant_survives_the_vault_and_is_not_printed() {
-        let grant = Grant {
-            generation: 3,
-            tokens: Tokens {
-                access_token: "planted-access".to_owned().into(),
-                token_type: "bearer".into(),
-                issued: 1,
-                expires: Some(2),
-                refresh_token: Some("planted-refresh".to_owned().into()),
-                refresh_expires: None,
-                scope: None,
-            },
-            secrets: BTreeMap::from([("oauth.api.secret".into(), "planted-secret".to_owned().into())]),
-            open: Given::new(),
-            ours: true,
-        };
-        let back = Grant::from_text(&grant.to_text().unwrap()).unwrap();
-        assert_eq!(back.generation, 3);
-        assert_eq!(back.tokens.access_token.expose_secret(), "planted-access");
-        assert_eq!(back.tokens.refresh_token.as_ref().unwrap().expose_secret(), "planted-refresh");
-        assert_eq!(back.secret("oauth.api.secret"), Some("planted-secret"));
-        assert!(!format!("{back:?}").contains("planted"));
+    fn a_newer_copy_sorts_behind_an_older_one() {
+        let copy = |family, number, refused| Copy { family, number, refused };
+        let order = [
+            Copy::NONE,
+            copy(1, 0, None),
+            copy(1, 9, None),
+            copy(1, 9, Some(1)),
+            copy(1, 9, Some(12)),
+            copy(1, 10, None),
+            copy(2, 0, None),
+        ];
+        assert!(order.map(String::from).is_sorted() && order.is_sorted());
+        for copy in order {
+            assert_eq!(Copy::try_from(String::from(copy)), Ok(copy));
+        }
+        assert!(copy(1, 1, Some(2)).is_valid(3) && !copy(1, 1, Some(2)).is_valid(2));
     }
 }

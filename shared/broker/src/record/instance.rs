@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -9,34 +10,37 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::{AppId, InstanceId, LinkId, UserId};
 use crate::random;
-use crate::record::grant::Tokens;
+use crate::record::grant::{Copy, Grant, certainly_ended};
+use crate::record::settings::Given;
 use crate::seal::element_token::KeyNumber;
-use crate::seal::keyring;
+use crate::seal::key;
+use crate::seal::keyring::Keyring;
 use crate::store::StoreError;
-use crate::store::records::{self, Change, Condition, Key, Page, Registry, Written};
+use crate::store::records::{self, Change, Condition, Item, Key, Page, Registry, Written};
 
 /// Where an instance stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Being made: its code may be spent, its tokens may be in the vault. Invisible.
+    /// Being made: its code may be spent, its grant may be there. Invisible.
     Pending,
     /// Made and visible.
     Live,
-    /// Being deleted: its grant is being revoked, its secret removed. Invisible.
+    /// Being deleted: its grant is being revoked and removed. Invisible.
     Deleting,
 }
 
-/// The registry's record of an instance. It holds no secret; attribute names are the registry's.
+/// The record of an instance: what its owner says of it. Its secrets are sealed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Instance {
     /// A small, growing number.
     pub id: InstanceId,
     /// The user who owns it.
     pub user: UserId,
-    /// Where it stands.
+    /// Where it stands. What anybody sees of it is decided here alone.
     pub state: State,
+    /// Whether its owner has switched it off.
+    pub disabled: bool,
     /// The element's key.
     pub element: String,
     /// The element's id, should the catalogue lose the element.
@@ -46,100 +50,118 @@ pub struct Instance {
     /// Its owner's tags.
     pub tags: Vec<String>,
     /// Its configuration, with a mask in the place of every secret.
-    pub configuration: BTreeMap<String, Option<String>>,
+    pub configuration: Given,
+    /// The secrets of its configuration, sealed.
+    pub sealed: String,
+    /// Counts the changes of the configuration, from 1.
+    pub number: u64,
     /// Whether its first grant was brought along, and not made of a code.
     #[serde(default)]
     pub imported: bool,
-    /// The app whose client it was made with; `None`: its own key and secret are in the vault.
+    /// The app whose client it was made with; `None`: its own key and secret are in its configuration.
     pub app: Option<AppId>,
-    /// The fingerprint of its own client's id; `None`: it has an app's.
-    pub client: Option<String>,
-    /// The link that it was made by; its visitor was never given it by a caller who could ask again.
+    /// The fingerprint of its client's id.
+    pub client: String,
+    /// The link that it was made by.
     pub link: Option<LinkId>,
-    /// Counts the changes of `configuration`, so that none is laid over another unseen.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub edits: u64,
-    /// When the versions of its secret will have aged enough for a new one not to be one too many.
-    pub versions_until: Option<Timestamp>,
     /// When it was made.
     pub created: Timestamp,
-    /// Whether the grant is alive.
-    pub valid: bool,
-    /// Whether its owner has switched it off.
-    pub disabled: bool,
     /// The salt of its element token.
     pub salt: String,
     /// The key of its element token.
     pub token_key: KeyNumber,
-    /// The name of its secret in the vault: random, so that it never meets one that is being deleted.
-    pub secret: String,
-    /// Who may write to the vault now; also the id of the version that this owner stores.
-    pub lease_owner: Option<String>,
-    /// When that right ends.
-    pub lease_until: Option<Timestamp>,
-    /// The owners whose lease was taken over, and who may have stored a version.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub predecessors: Vec<String>,
-    /// The versions that were current last, so that a writer whose reply was lost knows that it has written.
-    #[serde(default)]
-    pub committed: Vec<String>,
-    /// The vault's version that is current.
-    pub version: Option<String>,
-    /// The generation of that version.
-    pub generation: u64,
-    /// When the current access token was issued.
-    pub access_issued: Option<Timestamp>,
-    /// When the current access token expires; `None`: it does not.
-    pub access_expires: Option<Timestamp>,
-    /// When the refresh token ends, unless it is used before; `None`: it does not, or nobody says.
-    pub refresh_expires: Option<Timestamp>,
-    /// Whether there is a refresh token.
-    #[serde(default = "unknown_yet")]
-    pub refreshable: bool,
-    /// When a refresh was sent that nobody knows the outcome of.
+    /// The last number that a consent was given.
+    pub consents: u64,
+    /// Who has that number: a name that is drawn for each attempt.
+    pub consent_owner: String,
+    /// Since when; 0: whoever it was has ended.
+    pub consent_since: Timestamp,
+    /// The name of the marker of what it was made of.
+    pub marker: String,
+    /// What lists know of its grant.
+    pub copy: Copy,
+    /// Since when nobody knows whether the vendor has made a grant of its code.
     pub in_doubt: Option<Timestamp>,
-    /// Until when the vendor is left alone.
-    pub not_before: Option<Timestamp>,
-    /// The end of the grant that its owner was warned of.
-    pub warned: Option<Timestamp>,
-    /// When the sweep looks at it next; `None`: never.
+    /// When its deletion began.
+    pub deleted: Option<Timestamp>,
+    /// Whether it goes because its vendor certainly did nothing: what it was made of can be used again.
+    #[serde(default)]
+    pub taken_back: bool,
+    /// The agenda that it is on, as long as it is due.
+    pub agenda: Option<String>,
+    /// When the sweep looks at it: only while it is pending or being deleted.
     pub due: Option<Timestamp>,
 }
 
 impl Instance {
-    /// Tells whether its own client has this id, as far as the record says.
+    /// Names its item.
+    pub fn key(&self) -> Key {
+        key(self.user, self.id)
+    }
+
+    /// Tells whether its grant is alive, as far as this record knows.
+    pub fn is_valid(&self) -> bool {
+        self.copy.is_valid(self.number)
+    }
+
+    /// Tells whether its client has this id.
     pub fn has_client(&self, id: &str) -> bool {
-        self.client.as_ref().is_none_or(|client| *client == keyring::fingerprint(id))
+        self.client == key::fingerprint(id)
+    }
+
+    /// Seals the secrets of its configuration, for the settings with that number.
+    pub(crate) fn seal(
+        keyring: &Keyring,
+        id: InstanceId,
+        number: u64,
+        secrets: &BTreeMap<String, SecretString>,
+    ) -> Result<String, StoreError> {
+        let exposed: BTreeMap<_, _> =
+            secrets.iter().map(|(key, secret)| (key, secret.expose_secret())).collect();
+        let text = serde_json::to_string(&exposed)
+            .map_err(|error| StoreError::Damaged(format!("settings cannot be written: {error}")))?;
+        Ok(keyring.seal(&settings_place(id, number), &text))
+    }
+
+    /// Opens the secrets of its configuration.
+    pub fn secrets(&self, keyring: &Keyring) -> Result<BTreeMap<String, SecretString>, StoreError> {
+        let text = keyring.open(&settings_place(self.id, self.number), &self.sealed);
+        text.and_then(|text| serde_json::from_str(&text).ok()).ok_or_else(|| {
+            StoreError::Damaged(format!(
+                "the settings of instance {} do not open with the keys here",
+                self.id
+            ))
+        })
+    }
+
+    /// Tells whether a consent other than the first is under way.
+    pub(crate) fn consent_runs(&self, grant: &Grant, now: Timestamp) -> bool {
+        self.consents > grant.family && certainly_ended(self.consent_since) > now
+    }
+
+    /// It is live.
+    pub(crate) fn is_live() -> Condition {
+        Condition::Equals("state", json!(State::Live))
+    }
+
+    /// It is being made.
+    pub(crate) fn is_pending() -> Condition {
+        Condition::Equals("state", json!(State::Pending))
+    }
+
+    /// Its settings are those that were read.
+    pub(crate) fn settings_as_read(&self) -> Condition {
+        Condition::Equals("number", self.number.into())
+    }
+
+    /// The last consent is the one that was read.
+    pub(crate) fn consents_as_read(&self) -> Condition {
+        Condition::Equals("consents", self.consents.into())
     }
 }
 
-/// Adds to a change that the instance has a client of its own, with this id.
-pub(crate) fn own_client(change: Change, id: &str) -> Change {
-    change.remove("app").set("client", keyring::fingerprint(id))
-}
-
-/// A record that does not say is taken for one with a refresh token: asking finds out.
-fn unknown_yet() -> bool {
-    true
-}
-
-/// Absent is none, and so a condition on it can be the same for all records.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-fn is_none(edits: &u64) -> bool {
-    *edits == 0
-}
-
-/// Adds to a change that it is made only when the configuration is as it was seen, and counts it.
-pub(crate) fn edited(change: Change, seen: &Instance) -> Change {
-    unedited(change, seen).set("edits", seen.edits + 1)
-}
-
-/// Adds to a change that it is made only when the configuration is as it was seen.
-pub(crate) fn unedited(change: Change, seen: &Instance) -> Change {
-    change.and(match seen.edits {
-        0 => Condition::Absent("edits"),
-        edits => Condition::Equals("edits", edits.into()),
-    })
+fn settings_place(id: InstanceId, number: u64) -> [String; 3] {
+    ["settings".into(), id.to_string(), number.to_string()]
 }
 
 /// Which instances of a user to list.
@@ -187,24 +209,6 @@ fn sort(id: InstanceId) -> String {
     format!("{PREFIX}{:016}", id.0)
 }
 
-/// Adds to a change what the record knows of the current tokens.
-pub(crate) fn issued(change: Change, tokens: &Tokens) -> Change {
-    let change = change
-        .set("access_issued", tokens.issued)
-        .set("refreshable", tokens.refresh_token.is_some())
-        .set("valid", true)
-        .remove("in_doubt")
-        .remove("not_before");
-    let change = match tokens.expires {
-        Some(expires) => change.set("access_expires", expires),
-        None => change.remove("access_expires"),
-    };
-    match tokens.refresh_expires {
-        Some(expires) => change.set("refresh_expires", expires),
-        None => change.remove("refresh_expires"),
-    }
-}
-
 /// What is answered for an instance that is not there, or another user's.
 pub fn unknown(id: impl std::fmt::Display) -> Error {
     Error::NotFound(format!("No element instance found with ID {id}"))
@@ -223,7 +227,7 @@ pub async fn find(
 
 /// Changes a live instance. Doing it twice is no harm.
 async fn change(registry: &dyn Registry, instance: &Instance, change: Change) -> Result<Instance, Error> {
-    let change = change.and(Condition::Equals("state", json!(State::Live)));
+    let change = change.and(Instance::is_live());
     match registry.update(&key(instance.user, instance.id), change).await? {
         Written::Done(item) => Ok(records::from_item(item)?),
         Written::Refused(_) => Err(unknown(instance.id)),
@@ -251,8 +255,8 @@ pub async fn some(registry: &dyn Registry, user: UserId) -> Result<Vec<Instance>
     page.items.into_iter().map(|(_, item)| records::from_item(item)).collect()
 }
 
-/// Finds one of a user's instances that was made with that `app` or `link`, whatever state it is in. It may read all
-/// of them.
+/// Finds one of a user's instances that was made with that `app` or `link`, and is not being deleted. It may read all of
+/// them.
 pub async fn made_with(
     registry: &dyn Registry,
     user: UserId,
@@ -263,7 +267,8 @@ pub async fn made_with(
     loop {
         let Page { items, more } = registry.list(&partition(user), PREFIX, last.as_deref(), READ).await?;
         last = items.last().map(|(sort, _)| sort.clone());
-        let made = items.iter().find(|(_, item)| item.get(what) == Some(&json!(id)));
+        let stays = |item: &Item| item.get("state") != Some(&json!(State::Deleting));
+        let made = items.iter().find(|(_, item)| item.get(what) == Some(&json!(id)) && stays(item));
         if let Some(id) = made.and_then(|(_, item)| item.get("id")?.as_u64()) {
             return Ok(Some(InstanceId(id)));
         }

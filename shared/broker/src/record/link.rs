@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::id::{AppId, InstanceId, LinkId, UserId};
 use crate::random;
 use crate::record::settings::Given;
-use crate::seal::envelope::Seal;
+use crate::seal::keyring::Keyring;
 use crate::store::StoreError;
 use crate::store::records::{self, Change, Condition, Key, Page, Registry, TAKEN_BY, Written};
 
@@ -72,13 +72,13 @@ impl Link {
     }
 
     /// Seals the client's id for the link of that id.
-    pub fn seal_client(seal: &Seal, id: &LinkId, client_id: &str) -> String {
-        seal.close_text([&id.0, "client"], client_id)
+    pub fn seal_client(keyring: &Keyring, id: &LinkId, client_id: &str) -> String {
+        keyring.seal(&[&id.0, "client"], client_id)
     }
 
     /// Seals the secrets of the configuration for the link of that id.
     pub fn seal_secrets(
-        seal: &Seal,
+        keyring: &Keyring,
         id: &LinkId,
         secrets: &BTreeMap<String, SecretString>,
     ) -> Result<Option<String>, Error> {
@@ -88,18 +88,18 @@ impl Link {
         let exposed: BTreeMap<_, _> =
             secrets.iter().map(|(key, secret)| (key, secret.expose_secret())).collect();
         let text = serde_json::to_string(&exposed).map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(Some(seal.close_text([&id.0, "secrets"], &text)))
+        Ok(Some(keyring.seal(&[&id.0, "secrets"], &text)))
     }
 
     /// Opens the client's id.
-    pub fn client_id(&self, seal: &Seal) -> Result<String, StoreError> {
-        seal.open_text([&self.id.0, "client"], &self.client).ok_or_else(damaged)
+    pub fn client_id(&self, keyring: &Keyring) -> Result<String, StoreError> {
+        keyring.open(&[&self.id.0, "client"], &self.client).ok_or_else(damaged)
     }
 
     /// Opens the secrets of the configuration.
-    pub fn secrets(&self, seal: &Seal) -> Result<BTreeMap<String, SecretString>, StoreError> {
+    pub fn secrets(&self, keyring: &Keyring) -> Result<BTreeMap<String, SecretString>, StoreError> {
         let Some(sealed) = &self.sealed else { return Ok(BTreeMap::new()) };
-        let text = seal.open_text([&self.id.0, "secrets"], sealed).ok_or_else(damaged)?;
+        let text = keyring.open(&[&self.id.0, "secrets"], sealed).ok_or_else(damaged)?;
         serde_json::from_str(&text).map_err(|_| damaged())
     }
 }
@@ -231,7 +231,7 @@ pub async fn give_back(registry: &dyn Registry, link: &Link, session: &str) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seal::keyring::Key as Secret;
+    use crate::seal::key::Key as Secret;
 
     #[test]
     fn an_id_says_where_its_record_is() {
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_is_sealed_opens_in_its_link_alone() {
-        let seal = Seal::new(&Secret::derive(b"m", "link"));
+        let seal = Keyring::new(&Secret::derive(b"m", "link"));
         let secrets = BTreeMap::from([("oauth.api.secret".to_owned(), SecretString::from("planted"))]);
         let own = LinkId("1-a".into());
         let link = |id: &str| Link {

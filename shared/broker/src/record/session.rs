@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::id::InstanceId;
 use crate::random;
 use crate::record::link::Link;
-use crate::seal::keyring;
+use crate::seal::key;
 use crate::store::StoreError;
 use crate::store::records::{self, Change, Condition, EXPIRES, Item, Key, Registry, TAKEN_BY, Written};
 
@@ -54,7 +54,7 @@ impl Session {
     pub fn new(now: Timestamp, browser: &str, callback: String, issuer: Option<String>, link: Link) -> Self {
         let until = now + LIVES;
         Self {
-            browser: keyring::fingerprint(browser),
+            browser: key::fingerprint(browser),
             callback,
             issuer,
             link,
@@ -144,7 +144,7 @@ pub fn is_browser(id: &str) -> bool {
 /// Begins a session, under a new state that it gives.
 pub async fn begin(registry: &dyn Registry, session: &Session) -> Result<String, StoreError> {
     let state = random::secret();
-    registry.insert(&key(&keyring::fingerprint(&state)), records::to_item(session)?).await?;
+    registry.insert(&key(&key::fingerprint(&state)), records::to_item(session)?).await?;
     Ok(state)
 }
 
@@ -155,9 +155,9 @@ pub async fn take(
     presented: &Presented<'_>,
     now: Timestamp,
 ) -> Result<Taken, StoreError> {
-    let name = keyring::fingerprint(presented.state);
+    let name = key::fingerprint(presented.state);
     // Nobody's browser has the empty fingerprint.
-    let browser = presented.browser.map(keyring::fingerprint).unwrap_or_default();
+    let browser = presented.browser.map(key::fingerprint).unwrap_or_default();
     let taker = random::id();
     let issuer = match presented.issuer {
         Some(issuer) => Condition::Equals("issuer", issuer.into()),

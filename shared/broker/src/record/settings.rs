@@ -9,7 +9,7 @@ use vendors::tenant;
 use crate::error::Error;
 use crate::text;
 
-/// What stands in the place of a secret, in every answer and in the registry.
+/// What stands in the place of a secret, in every answer and in the records.
 pub const MASK: &str = "********";
 
 /// The client's id at the vendor.
@@ -34,18 +34,12 @@ const TOKENS: [&str; 2] = [ACCESS_TOKEN, REFRESH_TOKEN];
 /// Configuration as a client sends it.
 pub type Given = BTreeMap<String, Option<String>>;
 
-/// Tells what of a configuration is new or other than before.
-pub(crate) fn changed(before: &Given, mut after: Given) -> Given {
-    after.retain(|key, value| before.get(key) != Some(value));
-    after
-}
-
 /// Configuration with its secrets taken out.
 #[derive(Debug)]
 pub struct Split {
-    /// What the registry keeps and clients read.
+    /// What clients read.
     pub open: Given,
-    /// What the vault keeps.
+    /// What is kept sealed.
     pub secrets: BTreeMap<String, SecretString>,
 }
 
@@ -103,8 +97,8 @@ pub fn missing<'a>(element: &'a Element, given: &Given) -> Vec<&'a str> {
     required.map(|setting| setting.key.as_str()).filter(|key| !has(key)).collect()
 }
 
-/// The longest configuration, keys and values together, in bytes: with the tokens it must fit into one
-/// secret of 64 KiB.
+/// The longest configuration, keys and values together, in bytes: it must fit into one item of the table, of 400 KB,
+/// with room for all else.
 const LONGEST: usize = 32_768;
 
 /// Refuses a configuration that no store would keep.
@@ -192,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_go_to_the_vault_and_masks_to_the_registry() {
+    fn secrets_are_kept_apart_and_masks_stand_for_them() {
         let catalogue = Catalogue::built_in();
         let element = catalogue.find("infusionsoftcrm").unwrap();
         let split = split(

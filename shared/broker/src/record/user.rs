@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::UserId;
 use crate::random;
-use crate::seal::keyring;
+use crate::seal::key;
 use crate::store::StoreError;
-use crate::store::records::{self, Change, Condition, Key, Page, Registry, Written};
+use crate::store::records::{self, Change, Item, Key, Page, Registry, Written};
 
-/// A user of the deployment, as the registry keeps it: found by the fingerprint of the user's secret.
+/// A user of the deployment. The record is found by the number that the user's secret names, and has that secret's
+/// fingerprint.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct User {
     /// The user's number.
@@ -30,49 +31,45 @@ pub struct User {
     /// Where hosted connect may send the user's customers back to, compared exactly.
     #[serde(default)]
     pub return_urls: Vec<String>,
-    /// Counts the changes, so that none is lost while the user gets another secret.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub changes: u64,
+    /// The fingerprint of the user's secret.
+    pub secret: String,
 }
 
 impl User {
+    /// Tells whether this is the user's secret, in constant time.
+    pub fn has_secret(&self, secret: &SecretString) -> bool {
+        key::same(&self.secret, &key::fingerprint(secret.expose_secret()))
+    }
+
     /// Tells whether this is the secret of the user's organization, in constant time.
     pub fn belongs_to(&self, organization_secret: &SecretString) -> bool {
-        keyring::same(&self.organization, &keyring::fingerprint(organization_secret.expose_secret()))
+        key::same(&self.organization, &key::fingerprint(organization_secret.expose_secret()))
     }
 }
 
-/// How often a change is tried.
-const ATTEMPTS: usize = 5;
+/// What the secret of every user begins with but the first one's.
+const PREFIX: &str = "vk_";
 
-/// The users that are read at once.
-const AT_ONCE: usize = 16;
+/// The first user, whose secret is made before there is a number to name in it.
+pub const FIRST: UserId = UserId(1);
 
-/// What the directory knows of a user: which item is the user's. The item itself is found by the
-/// fingerprint of the user's secret, so that a request is let in by one read.
-#[derive(Debug, Serialize, Deserialize)]
-struct Entry {
-    /// The fingerprint of the user's secret.
-    secret: String,
-    /// That of the secret before, while it may still be there.
-    former: Option<String>,
+/// Makes a secret for a user: `vk_<user>_<key>_<random>`. It names its user, so that one read finds the record.
+fn secret_of(user: UserId) -> SecretString {
+    format!("{PREFIX}{user}_1_{}", random::secret()).into()
 }
 
-/// Finds the user who has this secret.
-pub async fn find(registry: &dyn Registry, user_secret: &SecretString) -> Result<Option<User>, StoreError> {
-    read(registry, &keyring::fingerprint(user_secret.expose_secret())).await
+/// Reads which user a secret names; it proves nothing.
+pub fn named_by(secret: &SecretString) -> UserId {
+    let named = secret.expose_secret().strip_prefix(PREFIX).and_then(|rest| rest.split('_').next());
+    named.and_then(|id| id.parse().ok()).map_or(FIRST, UserId)
 }
 
 /// Finds a user by number.
 pub async fn numbered(registry: &dyn Registry, id: UserId) -> Result<Option<User>, StoreError> {
-    match entry(registry, id).await? {
-        Some(entry) => read(registry, &entry.secret).await,
-        None => Ok(None),
-    }
+    registry.get(&key(id)).await?.map(records::from_item).transpose()
 }
 
-/// Lists at most `limit` users by number, after the one with the number `after`, and tells whether there
-/// are more.
+/// Lists at most `limit` users by number, after the one with the number `after`, and tells whether there are more.
 pub async fn list(
     registry: &dyn Registry,
     after: Option<UserId>,
@@ -80,125 +77,78 @@ pub async fn list(
 ) -> Result<(Vec<User>, bool), StoreError> {
     let after = after.map(sort);
     let Page { items, more } = registry.list(DIRECTORY, "", after.as_deref(), limit).await?;
-    let entries = items.into_iter().map(|(_, item)| records::from_item::<Entry>(item));
-    let entries = entries.collect::<Result<Vec<_>, _>>()?;
+    let keys: Vec<_> =
+        items.iter().filter_map(|(sort, _)| sort.parse().ok()).map(|id| key(UserId(id))).collect();
     let mut users = Vec::new();
-    for entries in entries.chunks(AT_ONCE) {
-        let reads = entries.iter().map(|entry| read(registry, &entry.secret));
-        users.extend(futures_util::future::try_join_all(reads).await?.into_iter().flatten());
+    for keys in keys.chunks(AT_ONCE) {
+        let found = registry.get_many(keys).await?;
+        let found = found.into_iter().flatten().map(records::from_item);
+        users.extend(found.collect::<Result<Vec<User>, _>>()?);
     }
     Ok((users, more))
 }
 
-/// Adds a user. Repeating it is no error.
-pub async fn add(registry: &dyn Registry, user: &User, user_secret: &SecretString) -> Result<(), StoreError> {
-    let secret = keyring::fingerprint(user_secret.expose_secret());
-    let id = match registry.insert(&key(&secret), records::to_item(user)?).await? {
-        // Somebody else, or a request whose reply was lost, has made this user.
-        Written::Refused(Some(found)) => records::from_item::<User>(found)?.id,
-        _ => user.id,
-    };
-    registry.insert(&place(id), records::to_item(&Entry { secret, former: None })?).await?;
-    Ok(())
+/// The users that are read at once: DynamoDB reads 100 items in a batch.
+const AT_ONCE: usize = 100;
+
+/// Adds a user, and gives the number and the secret.
+pub async fn add(registry: &dyn Registry, user: User) -> Result<(User, SecretString), StoreError> {
+    loop {
+        let id = UserId(registry.next("user").await?);
+        let secret = secret_of(id);
+        let user = User { id, secret: key::fingerprint(secret.expose_secret()), ..user.clone() };
+        // The first user has a number that was never counted.
+        if put(registry, &user).await? {
+            return Ok((user, secret));
+        }
+    }
+}
+
+/// Makes the record of a user, and the entry in the directory. Tells whether it is this user's: another one may have the
+/// number.
+async fn put(registry: &dyn Registry, user: &User) -> Result<bool, StoreError> {
+    let written = registry.insert(&key(user.id), records::to_item(user)?).await?;
+    let is_own = matches!(written.proven_by("secret", &user.secret), Written::Done(_));
+    if is_own {
+        registry.insert(&place(user.id), Item::new()).await?;
+    }
+    Ok(is_own)
 }
 
 /// Changes a user; `None` when there is none of that number.
 pub async fn change(registry: &dyn Registry, id: UserId, change: Change) -> Result<Option<User>, StoreError> {
-    for _ in 0..ATTEMPTS {
-        let Some(entry) = entry(registry, id).await? else { return Ok(None) };
-        if let Some(former) = &entry.former {
-            // Whoever still has the secret before must not be left out of the change.
-            registry.remove(&key(former), vec![]).await?;
-        }
-        // The user may get another secret just now: then the entry has moved.
-        let Some(seen) = read(registry, &entry.secret).await? else { continue };
-        let counted = change.clone().and(as_seen(&seen));
-        let counted = counted.set("changes", seen.changes + 1);
-        if let Written::Done(item) = registry.update(&key(&entry.secret), counted).await? {
-            return Ok(Some(records::from_item(item)?));
-        }
+    match registry.update(&key(id), change).await? {
+        Written::Done(item) => records::from_item(item).map(Some),
+        Written::Refused(_) => Ok(None),
     }
-    Err(StoreError::Unavailable("the user is being changed by others".into()))
 }
 
-/// Gives a user another secret; the one before ends. Interrupted, it can be repeated: the directory
-/// names the secret that has to go.
+/// Gives a user another secret; the one before ends.
 pub async fn renew(registry: &dyn Registry, id: UserId) -> Result<Option<(User, SecretString)>, StoreError> {
-    let Some(Entry { secret: old, former }) = entry(registry, id).await? else { return Ok(None) };
-    if let Some(former) = former {
-        registry.remove(&key(&former), vec![]).await?;
+    if id == FIRST {
+        mark_first(registry).await?;
     }
-    let Some(mut user) = read(registry, &old).await? else { return Ok(None) };
-    mark_first(registry, id).await?;
-    let fresh = SecretString::from(random::secret());
-    let secret = keyring::fingerprint(fresh.expose_secret());
-    registry.insert(&key(&secret), records::to_item(&user)?).await?;
-    let moved = Change::when("secret", old.clone()).set("secret", secret.clone()).set("former", old.clone());
-    match registry.update(&place(id), moved).await?.proven_by("secret", &secret) {
-        Written::Done(_) => {}
-        Written::Refused(_) => {
-            registry.remove(&key(&secret), vec![]).await?;
-            return Err(StoreError::Unavailable("the user's secret was changed meanwhile".into()));
-        }
-    }
-    while !registry.remove(&key(&old), vec![as_seen(&user)]).await? {
-        let Some(changed) = read(registry, &old).await? else { break };
-        registry.update(&key(&secret), copied(&changed).and(as_seen(&user))).await?;
-        user = changed;
-    }
-    registry.update(&place(id), Change::when("secret", secret).remove("former")).await?;
-    Ok(Some((user, fresh)))
+    let fresh = secret_of(id);
+    let renewed = Change::default().set("secret", key::fingerprint(fresh.expose_secret()));
+    Ok(change(registry, id, renewed).await?.map(|user| (user, fresh)))
 }
 
-/// Absent is none, and so a condition on it can be the same for all records.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-fn is_none(changes: &u64) -> bool {
-    *changes == 0
-}
-
-/// Holds as long as a user has not changed since it was seen.
-fn as_seen(user: &User) -> Condition {
-    match user.changes {
-        0 => Condition::Absent("changes"),
-        changes => Condition::Equals("changes", changes.into()),
-    }
-}
-
-/// Carries over what was changed of a user while the secret changed.
-fn copied(user: &User) -> Change {
-    Change::default()
-        .set("email_address", user.email_address.clone())
-        .set("first_name", user.first_name.clone())
-        .set("last_name", user.last_name.clone())
-        .set("admin", user.admin)
-        .set("disabled", user.disabled)
-        .set("return_urls", user.return_urls.clone())
-        .set("changes", user.changes)
-}
-
-/// Writes down that the deployment has had its first user, before any secret ends: whoever still has the
-/// first one must not be made anew by it.
-async fn mark_first(registry: &dyn Registry, id: UserId) -> Result<(), StoreError> {
-    let made = records::Item::from_iter([("user".to_owned(), id.into())]);
-    registry.insert(&first_mark(), made).await.map(drop)
+/// Writes down that the deployment has had its first user, before that secret ends: whoever still has it must not be made
+/// anew by it.
+async fn mark_first(registry: &dyn Registry) -> Result<(), StoreError> {
+    registry.insert(&first_mark(), Item::new()).await.map(drop)
 }
 
 /// Removes a user; `false` when there was none.
 pub async fn remove(registry: &dyn Registry, id: UserId) -> Result<bool, StoreError> {
-    let Some(entry) = entry(registry, id).await? else { return Ok(false) };
-    mark_first(registry, id).await?;
-    for secret in entry.former.iter().chain([&entry.secret]) {
-        registry.remove(&key(secret), vec![]).await?;
+    if numbered(registry, id).await?.is_none() {
+        return Ok(false);
     }
+    if id == FIRST {
+        mark_first(registry).await?;
+    }
+    registry.remove(&key(id), vec![]).await?;
     registry.remove(&place(id), vec![]).await
-}
-
-async fn entry(registry: &dyn Registry, id: UserId) -> Result<Option<Entry>, StoreError> {
-    registry.get(&place(id)).await?.map(records::from_item).transpose()
-}
-
-async fn read(registry: &dyn Registry, fingerprint: &str) -> Result<Option<User>, StoreError> {
-    registry.get(&key(fingerprint)).await?.map(records::from_item).transpose()
 }
 
 /// Names the item that says that the deployment has had its first user.
@@ -222,27 +172,28 @@ impl FirstUser {
             return Ok(false);
         }
         let user = User {
-            id: UserId(registry.next("user").await?),
+            id: FIRST,
             email_address: "first.user@example.com".into(),
             first_name: "First".into(),
             last_name: "User".into(),
             admin: true,
-            organization: keyring::fingerprint(self.organization_secret.expose_secret()),
+            organization: key::fingerprint(self.organization_secret.expose_secret()),
+            secret: key::fingerprint(self.user_secret.expose_secret()),
             ..User::default()
         };
-        add(registry, &user, &self.user_secret).await?;
-        mark_first(registry, user.id).await?;
+        put(registry, &user).await?;
+        mark_first(registry).await?;
         Ok(true)
     }
 
     /// Tells whether this is the first user's secret, in constant time.
     pub fn is(&self, user_secret: &SecretString) -> bool {
-        let fingerprint = |secret: &SecretString| keyring::fingerprint(secret.expose_secret());
-        keyring::same(&fingerprint(&self.user_secret), &fingerprint(user_secret))
+        let fingerprint = |secret: &SecretString| key::fingerprint(secret.expose_secret());
+        key::same(&fingerprint(&self.user_secret), &fingerprint(user_secret))
     }
 }
 
-/// The partition of the directory.
+/// The partition of the directory, which lists the users' numbers.
 const DIRECTORY: &str = "users";
 
 fn place(id: UserId) -> Key {
@@ -253,6 +204,22 @@ fn sort(id: UserId) -> String {
     format!("{:016}", id.0)
 }
 
-fn key(fingerprint: &str) -> Key {
-    Key::new(format!("user-secret#{fingerprint}"), "user")
+/// Names the item of a user. It is in no partition that a function for visitors may write to.
+pub fn key(id: UserId) -> Key {
+    Key::new(format!("login#{id}"), "user")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_names_its_user() {
+        for id in [1, 7, 9_007_199_254_740_991] {
+            assert_eq!(named_by(&secret_of(UserId(id))), UserId(id));
+        }
+        for other in ["generated", "vk_", "vk_x_1_y", "vk_-1_1_y", ""] {
+            assert_eq!(named_by(&other.to_owned().into()), FIRST, "{other}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq;
 
 use crate::id::InstanceId;
-use crate::seal::keyring::{Key, mac};
+use crate::seal::key::{Key, mac};
 
 /// The number of a key, so that tokens made with an old key stay valid beside a new one.
 pub type KeyNumber = u8;

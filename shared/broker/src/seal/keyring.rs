@@ -1,89 +1,95 @@
-//! The deployment's keys.
+//! Sealing: what is secret is encrypted before it goes into a record, and bound to its place (XChaCha20-Poly1305,
+//! RFC 8439 with an extended nonce).
+//!
+//! An envelope is base64 of the id of its key (4 bytes), a nonce (24 bytes), and the ciphertext with its tag.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
 use crate::random;
+use crate::seal::key::{Key, mac};
 
-/// The shortest secret that keys are made of, or that lets a caller in, in bytes.
-const SHORTEST_SECRET: usize = 32;
+/// The length of a nonce, in bytes: long enough to be drawn at random for ever.
+const NONCE: usize = 24;
 
-/// Why a deployment does not start with a secret. It does not hold the secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WeakSecret {
-    /// Somebody could find it out by trying.
-    #[error("it is shorter than {SHORTEST_SECRET} bytes")]
-    Short,
-    /// It is the same in every deployment of the template, which everybody can read.
-    #[error("it is a reference that nothing has resolved")]
-    Unresolved,
-}
+/// The length of a key's id, in bytes.
+const ID: usize = 4;
 
-/// Refuses a secret that others could know; of several, which white space separates, each must be good.
-pub fn check_secret(secrets: &str) -> Result<(), WeakSecret> {
-    if is_reference(secrets) {
-        return Err(WeakSecret::Unresolved);
-    }
-    let mut parts = secrets.split_whitespace().peekable();
-    if parts.peek().is_none() || parts.any(|secret| secret.len() < SHORTEST_SECRET) {
-        return Err(WeakSecret::Short);
-    }
-    Ok(())
-}
-
-/// Tells whether a text still holds a reference of the template: `{{resolve:…}}` or `${…}`.
-pub fn is_reference(text: &str) -> bool {
-    let holds = |from: &str, to: &str| text.split_once(from).is_some_and(|(_, rest)| rest.contains(to));
-    holds("{{resolve:", "}}") || holds("${", "}")
-}
-
-/// A key of the deployment; never printed.
 #[derive(Clone)]
-pub struct Key([u8; 32]);
+struct Named {
+    id: [u8; ID],
+    cipher: XChaCha20Poly1305,
+}
 
-impl std::fmt::Debug for Key {
+/// Keys for one purpose. It seals with the newest, and opens what any of them has sealed.
+#[derive(Clone)]
+pub struct Keyring {
+    newest: Named,
+    older: Vec<Named>,
+    oldest: Key,
+}
+
+impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key([redacted])")
+        f.write_str("Keyring([redacted])")
     }
 }
 
-impl Key {
-    /// Derives a key for one purpose from the deployment's master secret.
-    pub fn derive(master: &[u8], purpose: &str) -> Self {
-        Self(mac(master, &[b"valetkey", purpose.as_bytes()]))
-    }
-
-    /// Derives a key from each of the master secrets, which white space separates, the oldest first.
-    pub fn derive_all(masters: &str, purpose: &str) -> Vec<Self> {
-        masters.split_whitespace().map(|master| Self::derive(master.as_bytes(), purpose)).collect()
-    }
-
-    /// Gives the key's bytes to a cipher.
-    pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
+impl Named {
+    fn new(key: &Key) -> Self {
+        let mut id = [0; ID];
+        id.copy_from_slice(&mac(key.bytes(), &[b"id"])[..ID]);
+        Self { id, cipher: XChaCha20Poly1305::new(key.bytes().into()) }
     }
 }
 
-/// Hashes a secret of high entropy, to be stored or looked up in its place.
-pub fn fingerprint(secret: &str) -> String {
-    random::hex(&Sha256::digest(secret))
-}
-
-/// Compares two fingerprints in constant time.
-pub fn same(a: &str, b: &str) -> bool {
-    a.as_bytes().ct_eq(b.as_bytes()).into()
-}
-
-/// HMAC-SHA-256 over parts, each preceded by its length, so that no two lists of parts read alike.
-pub(super) fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any key will do");
-    for part in parts {
-        mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        mac.update(part);
+impl Keyring {
+    /// Takes the only key.
+    pub fn new(key: &Key) -> Self {
+        Self { newest: Named::new(key), older: Vec::new(), oldest: key.clone() }
     }
-    mac.finalize().into_bytes().into()
+
+    /// Takes all keys that there have been, the oldest first; `None` when there is none.
+    pub fn of(keys: &[Key]) -> Option<Self> {
+        let (newest, older) = keys.split_last()?;
+        let oldest = keys.first()?.clone();
+        Some(Self { older: older.iter().map(Named::new).collect(), oldest, ..Self::new(newest) })
+    }
+
+    /// Seals a text for one place, whose parts hold no NUL.
+    ///
+    /// # Panics
+    /// When the text is longer than 256 GiB, which no caller's is.
+    #[expect(clippy::expect_used, reason = "see Panics")]
+    pub fn seal(&self, place: &[impl AsRef<str>], text: &str) -> String {
+        let nonce: [u8; NONCE] = random::bytes();
+        let payload = Payload { msg: text.as_bytes(), aad: &associated_data(place) };
+        let sealed = self.newest.cipher.encrypt(&XNonce::from(nonce), payload).expect("the text is short");
+        STANDARD.encode([self.newest.id.as_slice(), &nonce, &sealed].concat())
+    }
+
+    /// Opens what was sealed for that place; `None` when it was not, was changed, or its key is not here.
+    pub fn open(&self, place: &[impl AsRef<str>], sealed: &str) -> Option<String> {
+        let bytes = STANDARD.decode(sealed).ok()?;
+        let (id, rest) = bytes.split_first_chunk::<ID>()?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>()?;
+        let key = std::iter::once(&self.newest).chain(&self.older).find(|key| key.id == *id)?;
+        let payload = Payload { msg: ciphertext, aad: &associated_data(place) };
+        String::from_utf8(key.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?).ok()
+    }
+
+    /// Makes the name of a secret that must not be kept itself, such as a code: the same for the same parts, however
+    /// many keys were added meanwhile (HMAC-SHA-256 with the oldest key, in hex).
+    pub fn name(&self, parts: &[&str]) -> String {
+        let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
+        random::hex(&mac(self.oldest.bytes(), &parts))
+    }
+}
+
+fn associated_data(place: &[impl AsRef<str>]) -> Vec<u8> {
+    place.iter().map(AsRef::as_ref).collect::<Vec<_>>().join("\0").into_bytes()
 }
 
 #[cfg(test)]
@@ -91,26 +97,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_that_others_could_know_is_refused() {
-        let good = "a".repeat(SHORTEST_SECRET);
-        for secrets in [&good, &format!("{good}\n"), &format!("{good} {good}"), &format!("$a{{}}{good}")] {
-            assert_eq!(check_secret(secrets), Ok(()), "{secrets}");
-        }
-        for secrets in ["", " ", "x", &good[1..], &format!("{} ", &good[1..]), &format!("{good} x")] {
-            assert_eq!(check_secret(secrets), Err(WeakSecret::Short), "{secrets}");
-        }
-        for secrets in [
-            "{{resolve:secretsmanager:arn:aws:secretsmanager:eu-west-1:1:secret:pkce-key:SecretString}}",
-            "${PkceKey}",
-            &format!("{good} ${{TokenKey}}"),
-            &format!("{good}-{{{{resolve:ssm:key}}}}"),
-        ] {
-            assert_eq!(check_secret(secrets), Err(WeakSecret::Unresolved), "{secrets}");
-        }
+    fn a_newer_key_opens_what_older_ones_have_sealed() {
+        let [old, new] = ["old", "new"].map(|master| Key::derive(master.as_bytes(), "link"));
+        let both = Keyring::of(&[old.clone(), new.clone()]).unwrap();
+        let sealed = Keyring::new(&old).seal(&["s", "v"], "planted");
+        assert_eq!(both.open(&["s", "v"], &sealed).as_deref(), Some("planted"));
+        let sealed = both.seal(&["s", "v"], "planted");
+        assert!(Keyring::new(&old).open(&["s", "v"], &sealed).is_none());
+        assert!(Keyring::new(&new).open(&["s", "v"], &sealed).is_some() && Keyring::of(&[]).is_none());
     }
 
     #[test]
-    fn a_key_is_not_printed() {
-        assert_eq!(format!("{:?}", Key::derive(b"master", "x")), "Key([redacted])");
+    fn a_sealed_text_opens_only_whole_in_its_place_and_with_its_key() {
+        let seal = Keyring::new(&Key::derive(b"master", "grant"));
+        let sealed = seal.seal(&["s", "v"], "planted");
+        assert_eq!(seal.open(&["s", "v"], &sealed).as_deref(), Some("planted"));
+        assert!(!STANDARD.decode(&sealed).unwrap().windows(7).any(|window| window == b"planted"));
+        assert!(seal.open(&["s", "w"], &sealed).is_none() && seal.open(&["s"], &sealed).is_none());
+        assert!(Keyring::new(&Key::derive(b"other", "grant")).open(&["s", "v"], &sealed).is_none());
+        assert!(seal.open(&["s", "v"], &sealed[..16]).is_none());
+        let mut bytes = STANDARD.decode(&sealed).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        assert!(seal.open(&["s", "v"], &STANDARD.encode(bytes)).is_none());
+    }
+
+    #[test]
+    fn a_name_stays_when_a_key_is_added() {
+        let [old, new] = ["old", "new"].map(|master| Key::derive(master.as_bytes(), "grant"));
+        let both = Keyring::of(&[old.clone(), new]).unwrap();
+        assert_eq!(Keyring::new(&old).name(&["a", "b"]), both.name(&["a", "b"]));
+        assert_ne!(both.name(&["a", "b"]), both.name(&["ab", ""]));
     }
 }

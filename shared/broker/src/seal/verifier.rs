@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::seal::keyring::{Key, mac};
+use crate::seal::key::{Key, mac};
 
 /// Makes the code verifier (RFC 7636) of a redirect URL that was asked for over the API. Nothing is
 /// stored between that request and the exchange, so it follows from what both of them know.

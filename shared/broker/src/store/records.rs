@@ -7,6 +7,7 @@
 //! request repeated. So every write sets an attribute that no other write would set, and
 //! [`Written::proven_by`] looks for it in what it found.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,6 +18,9 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::store::error::StoreError;
+
+/// The name of an attribute.
+pub type Name = Cow<'static, str>;
 
 /// The attributes of a record.
 pub type Item = Map<String, Value>;
@@ -69,6 +73,8 @@ pub enum Condition {
     Absent(&'static str),
     /// The attribute is a number greater than this one.
     After(&'static str, Timestamp),
+    /// The attribute is a number less than this one, or a text that sorts before this one.
+    Below(&'static str, Value),
 }
 
 /// A change to one item: when all conditions hold, attributes are set and removed together. The item
@@ -78,9 +84,9 @@ pub struct Change {
     /// What must hold.
     pub conditions: Vec<Condition>,
     /// The attributes to set.
-    pub set: BTreeMap<&'static str, Value>,
+    pub set: BTreeMap<Name, Value>,
     /// The attributes to remove.
-    pub remove: Vec<&'static str>,
+    pub remove: Vec<Name>,
 }
 
 impl Change {
@@ -98,32 +104,53 @@ impl Change {
 
     /// Sets an attribute.
     #[must_use]
-    pub fn set(mut self, attribute: &'static str, value: impl Into<Value>) -> Self {
+    pub fn set(mut self, attribute: impl Into<Name>, value: impl Into<Value>) -> Self {
+        let attribute = attribute.into();
         self.remove.retain(|removed| *removed != attribute);
         self.set.insert(attribute, value.into());
         self
     }
 
-    /// Adds what another change does; where both speak of an attribute, the other counts.
-    #[must_use]
-    pub fn with(mut self, other: Self) -> Self {
-        self.conditions.extend(other.conditions);
-        let set = other.set.into_iter().fold(self, |change, (attribute, value)| change.set(attribute, value));
-        other.remove.into_iter().fold(set, Self::remove)
+    /// Makes a change out of a record as it was read and as it is to be: what differs is set or removed. What is `stated`
+    /// is so in any case, since it may have changed after it was read.
+    pub fn between(
+        before: &impl Serialize,
+        after: &impl Serialize,
+        stated: &[&'static str],
+    ) -> Result<Self, StoreError> {
+        let (before, after) = (attributes(before)?, attributes(after)?);
+        let mut change = Self::default();
+        let gone = before.keys().cloned().chain(stated.iter().map(|name| (*name).to_owned()));
+        for name in gone.filter(|name| !after.contains_key(name)) {
+            change = change.remove(name);
+        }
+        let differs = |(name, value): &(String, Value)| {
+            before.get(name) != Some(value) || stated.contains(&name.as_str())
+        };
+        for (name, value) in after.into_iter().filter(differs) {
+            change = change.set(name, value);
+        }
+        Ok(change)
+    }
+
+    /// Tells whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.remove.is_empty()
     }
 
     /// Makes the change of an item that meets the conditions.
     pub fn apply(self, item: &mut Item) {
         for attribute in self.remove {
-            item.remove(attribute);
+            item.remove(&*attribute);
         }
-        item.extend(self.set.into_iter().map(|(attribute, value)| (attribute.to_owned(), value)));
+        item.extend(self.set.into_iter().map(|(attribute, value)| (attribute.into_owned(), value)));
     }
 
     /// Removes an attribute.
     #[must_use]
-    pub fn remove(mut self, attribute: &'static str) -> Self {
-        self.set.remove(attribute);
+    pub fn remove(mut self, attribute: impl Into<Name>) -> Self {
+        let attribute = attribute.into();
+        self.set.remove(&attribute);
         if !self.remove.contains(&attribute) {
             self.remove.push(attribute);
         }
@@ -170,6 +197,10 @@ pub trait Registry: Send + Sync {
     /// Reads an item.
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError>;
 
+    /// Reads several items in one round trip; the answer has their order. It is no snapshot: a write may come between
+    /// the reads of two items.
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreError>;
+
     /// Makes an item, unless there is one at that key.
     async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError>;
 
@@ -198,6 +229,9 @@ pub trait Registry: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Due>, StoreError>;
 
+    /// Lists at most `limit` items of an agenda, the latest due first.
+    async fn farthest(&self, agenda: &str, limit: usize) -> Result<Vec<Due>, StoreError>;
+
     /// Counts one further and tells the number: 1 at first, never the same twice.
     async fn next(&self, counter: &str) -> Result<u64, StoreError>;
 }
@@ -206,6 +240,10 @@ pub trait Registry: Send + Sync {
 impl<R: Registry + ?Sized> Registry for Arc<R> {
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
         (**self).get(key).await
+    }
+
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreError> {
+        (**self).get_many(keys).await
     }
 
     async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError> {
@@ -238,6 +276,10 @@ impl<R: Registry + ?Sized> Registry for Arc<R> {
         limit: usize,
     ) -> Result<Vec<Due>, StoreError> {
         (**self).due(agenda, until, after, limit).await
+    }
+
+    async fn farthest(&self, agenda: &str, limit: usize) -> Result<Vec<Due>, StoreError> {
+        (**self).farthest(agenda, limit).await
     }
 
     async fn next(&self, counter: &str) -> Result<u64, StoreError> {
@@ -295,11 +337,29 @@ pub fn holds(item: &Item, condition: &Condition) -> bool {
         Condition::After(attribute, time) => {
             item.get(*attribute).and_then(Value::as_i64).is_some_and(|value| value > *time)
         }
+        Condition::Below(attribute, bound) => match (item.get(*attribute), bound) {
+            (Some(Value::Number(value)), Value::Number(bound)) => value.as_i64() < bound.as_i64(),
+            (Some(Value::String(value)), Value::String(bound)) => value < bound,
+            _ => false,
+        },
     }
 }
 
-/// Writes a record as an item. What is `None` or null is left out, so that it is absent.
+/// The attribute that says which version of the records' layout an item has.
+const SCHEMA: &str = "schema";
+
+/// The layout that this version writes. It reads this one and earlier ones.
+const TODAY: u64 = 1;
+
+/// Writes a record as an item.
 pub fn to_item(record: &impl Serialize) -> Result<Item, StoreError> {
+    let mut item = attributes(record)?;
+    item.insert(SCHEMA.to_owned(), TODAY.into());
+    Ok(item)
+}
+
+/// Gives a record's attributes. What is `None` or null is left out, so that it is absent.
+fn attributes(record: &impl Serialize) -> Result<Item, StoreError> {
     match serde_json::to_value(record) {
         Ok(Value::Object(item)) => Ok(item.into_iter().filter(|(_, value)| !value.is_null()).collect()),
         Ok(_) => Err(StoreError::Damaged("a record is not an object".into())),
@@ -309,6 +369,11 @@ pub fn to_item(record: &impl Serialize) -> Result<Item, StoreError> {
 
 /// Reads an item as a record.
 pub fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    if item.get(SCHEMA).and_then(Value::as_u64).is_some_and(|schema| schema > TODAY) {
+        return Err(StoreError::Damaged(
+            "a later version of valetkey wrote this record: use that version".into(),
+        ));
+    }
     serde_json::from_value(Value::Object(item))
         .map_err(|error| StoreError::Damaged(format!("a record cannot be read: {error}")))
 }
@@ -334,10 +399,18 @@ mod tests {
     #[test]
     fn a_change_speaks_of_an_attribute_once_and_the_last_word_counts() {
         let change = Change::default().remove("a").set("b", 1).remove("a").set("a", 2).remove("b");
-        assert_eq!((change.set.len(), change.remove.as_slice()), (1, &["b"][..]));
-        let both = Change::default().set("b", 3).remove("c").with(change);
-        assert_eq!(both.set.keys().collect::<Vec<_>>(), [&"a"]);
-        assert_eq!(both.remove, ["c", "b"]);
+        assert_eq!((change.set.len(), change.remove), (1, vec!["b".into()]));
+    }
+
+    #[test]
+    fn a_change_between_two_states_holds_what_differs() {
+        let (before, after) = (json!({"a": 1, "b": 2, "c": 3}), json!({"a": 1, "b": 4, "d": null}));
+        let change = Change::between(&before, &after, &[]).unwrap();
+        assert_eq!(change.set, BTreeMap::from([("b".into(), 4.into())]));
+        assert_eq!(change.remove, ["c"]);
+        let stated = Change::between(&before, &after, &["a", "e"]).unwrap();
+        assert_eq!(stated.set, BTreeMap::from([("a".into(), 1.into()), ("b".into(), 4.into())]));
+        assert_eq!(stated.remove, ["c", "e"]);
     }
 
     #[test]
@@ -350,10 +423,24 @@ mod tests {
             holds(&found, &Condition::After(EXPIRES, 9)) && !holds(&found, &Condition::After(EXPIRES, 10))
         );
         assert!(!holds(&found, &Condition::After("h", 0)));
+        let found = item(json!({"g": 3, "copy": "001"}));
+        assert!(
+            holds(&found, &Condition::Below("g", 4.into()))
+                && !holds(&found, &Condition::Below("g", 3.into()))
+        );
+        assert!(holds(&found, &Condition::Below("copy", "002".into())));
+        assert!(!holds(&found, &Condition::Below("copy", "001".into())));
+        assert!(!holds(&found, &Condition::Below("h", 1.into())), "what is absent is below nothing");
     }
 
     #[test]
     fn what_is_none_is_absent_from_an_item() {
-        assert_eq!(to_item(&json!({"a": null, "b": 1})).unwrap(), item(json!({"b": 1})));
+        assert_eq!(to_item(&json!({"a": null, "b": 1})).unwrap(), item(json!({"b": 1, "schema": 1})));
+    }
+
+    #[test]
+    fn a_record_of_a_later_version_is_refused() {
+        let error = from_item::<Value>(item(json!({"schema": 2}))).unwrap_err();
+        assert!(error.to_string().contains("later version"), "{error}");
     }
 }

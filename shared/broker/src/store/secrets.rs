@@ -1,4 +1,4 @@
-//! The vault: where secrets are kept, one secret an instance, each with versions.
+//! The vault: Secrets Manager, where tokens rest, one secret an instance, each with versions.
 
 use std::sync::Arc;
 
@@ -6,6 +6,15 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::store::error::StoreError;
+
+/// Where tokens rest, once nothing is under way with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenStore {
+    /// Sealed in the grant's record.
+    Table,
+    /// In Secrets Manager; the record has them until they are there.
+    SecretsManager,
+}
 
 /// Why a version was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -21,11 +30,11 @@ pub enum PutError {
     Store(#[from] StoreError),
 }
 
-/// Keeps secrets: on AWS in Secrets Manager, on one machine in SQLite, sealed.
+/// Keeps secrets.
 ///
-/// A version is written once. Its id is chosen by the writer (32 to 64 characters, on AWS the
-/// `ClientRequestToken`), so that a write whose reply was lost can be repeated and a write of a process
-/// that died can be found. The last hundred versions are kept. All implementations pass the suite in `tests/src/suites/vault.rs`.
+/// A version is written once. Its id is chosen by the writer (32 to 64 characters, the `ClientRequestToken`), so that a
+/// write whose reply was lost can be repeated, and what a process that died has written can be found. The last hundred
+/// versions are kept. An implementation passes the suite in `tests/src/suites/vault.rs`.
 #[async_trait]
 pub trait Vault: Send + Sync {
     /// Makes a secret with its first version. Repeating it with the same version and text is no error.
@@ -36,10 +45,6 @@ pub trait Vault: Send + Sync {
 
     /// Reads one version; `None` when the secret or the version is not there.
     async fn get(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError>;
-
-    /// Reads the version that was put last, with its id; `None` when the secret is not there. It may lag behind,
-    /// so whoever knows the id of a version reads that.
-    async fn latest(&self, secret: &str) -> Result<Option<(String, SecretString)>, StoreError>;
 
     /// Removes a secret with all its versions; no error when it is not there.
     async fn remove(&self, secret: &str) -> Result<(), StoreError>;
@@ -57,10 +62,6 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
 
     async fn get(&self, secret: &str, version: &str) -> Result<Option<SecretString>, StoreError> {
         (**self).get(secret, version).await
-    }
-
-    async fn latest(&self, secret: &str) -> Result<Option<(String, SecretString)>, StoreError> {
-        (**self).latest(secret).await
     }
 
     async fn remove(&self, secret: &str) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@ pub struct Code<'a> {
 }
 
 /// Exchanges a code for tokens at the token endpoint `url`. Codes work once: an error that does not
-/// say [`VendorError::granted_nothing`] may have spent it.
+/// say [`VendorError::certainly_not_acted_on`] may have spent it.
 pub async fn exchange(
     sender: &Sender,
     oauth2: &OAuth2,

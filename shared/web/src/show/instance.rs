@@ -27,7 +27,7 @@ pub fn instance(instance: &Instance, token: String, catalogue: &Catalogue, user:
         element_id: instance.element_id,
         tags: instance.tags.clone(),
         provision_interactions: Vec::new(),
-        valid: instance.valid,
+        valid: instance.is_valid(),
         disabled: instance.disabled,
         max_cache_size: 0,
         cache_time_to_live: 0,

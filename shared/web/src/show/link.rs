@@ -41,6 +41,6 @@ pub fn app(app: &App) -> AppPayload {
         name: app.name.clone(),
         created_date: clock::rfc3339(app.created),
         element: ElementKey { key: app.element.clone() },
-        configuration: app.client.as_ref().map(|_| MaskedClient { key: MASK.into(), secret: MASK.into() }),
+        configuration: MaskedClient { key: MASK.into(), secret: MASK.into() },
     }
 }

@@ -11,7 +11,8 @@ use broker::record::link::{self, Link};
 use broker::record::session;
 use broker::record::settings::{Given, MASK, REDIRECT_URI};
 use broker::record::user::{self, User};
-use broker::seal::keyring;
+use broker::seal::key;
+use broker::store::records::{self, Registry as _};
 use lambda_http::{Body, Request};
 use url::Url;
 use web::Router;
@@ -56,7 +57,7 @@ pub struct Visit {
 /// Makes the first user, and gives a link of theirs that works once and is for the vendor's client itself.
 pub async fn link(machine: &Machine) -> Link {
     let user = User { id: UserId(1), ..User::default() };
-    user::add(&machine.registry, &user, &"planted-user".to_owned().into()).await.unwrap();
+    machine.registry.insert(&user::key(user.id), records::to_item(&user).unwrap()).await.unwrap();
     let (broker, id, now) = (machine.sound(), link::id(UserId(1), machine.clock.now()), machine.clock.now());
     let connect = broker.connect().unwrap();
     let secrets = [("oauth.api.key", API_KEY), ("oauth.api.secret", API_SECRET)];
@@ -64,7 +65,7 @@ pub async fn link(machine: &Machine) -> Link {
     configuration.insert(REDIRECT_URI.into(), Some(format!("{ADDRESS}/oauth/callback/faulty")));
     let secrets = secrets.map(|(key, secret)| (key.to_owned(), secret.to_owned().into())).into();
     Link {
-        client: Link::seal_client(&connect.seal, &id, API_KEY),
+        client: Link::seal_client(&connect.keyring, &id, API_KEY),
         sealed: Link::seal_secrets(connect.secrets().unwrap(), &id, &secrets).unwrap(),
         id,
         user: UserId(1),
@@ -140,7 +141,7 @@ impl<K: Kind> Life for Callback<K> {
 
     async fn left(&self, world: &World) -> Vec<String> {
         let registry = &world.machine.registry;
-        let session = session::find(registry, &keyring::fingerprint(&self.0.state)).await.unwrap().unwrap();
+        let session = session::find(registry, &key::fingerprint(&self.0.state)).await.unwrap().unwrap();
         let link = link::find(registry, &self.0.link.id).await.unwrap().unwrap();
         let session = match (session.taken_at, session.result) {
             (None, _) => "a session",

@@ -1,7 +1,7 @@
 //! Instances that are made by whoever can ask again: of a code, or of the tokens of an existing grant.
 
 use broker::Broker;
-use broker::grant::obtain::Proof;
+use broker::grant::obtain::GrantSource;
 use broker::random;
 
 use super::{Answer, Life};
@@ -17,8 +17,8 @@ pub struct Import(String);
 /// An instance is made of an access token that was brought along.
 pub struct ImportOfAccessToken(String);
 
-async fn made(broker: &Broker, proof: Proof) -> Answer {
-    create_of(broker, proof).await.map(|_| "an instance").into()
+async fn made(broker: &Broker, source: GrantSource) -> Answer {
+    create_of(broker, source).await.map(|_| "an instance").into()
 }
 
 impl Life for Creation {
@@ -29,7 +29,7 @@ impl Life for Creation {
     }
 
     async fn act(&self, broker: &Broker) -> Answer {
-        made(broker, Proof::Code(self.0.clone().into(), None)).await
+        made(broker, GrantSource::Code(self.0.clone().into(), None)).await
     }
 }
 
@@ -41,7 +41,7 @@ impl Life for Import {
     }
 
     async fn act(&self, broker: &Broker) -> Answer {
-        made(broker, Proof::RefreshToken(self.0.clone().into())).await
+        made(broker, GrantSource::RefreshToken(self.0.clone().into())).await
     }
 
     /// Nobody brings a spent token.
@@ -61,6 +61,6 @@ impl Life for ImportOfAccessToken {
     }
 
     async fn act(&self, broker: &Broker) -> Answer {
-        made(broker, Proof::AccessToken(self.0.clone().into())).await
+        made(broker, GrantSource::AccessToken(self.0.clone().into())).await
     }
 }

@@ -39,19 +39,13 @@ impl Life for Registration {
         let listed = world.apps().await;
         let [listed] = listed.as_slice() else { return Answer::new("an empty list") };
         let whole = apps::replace(broker, listed, None, &pair()).await.unwrap();
-        assert_eq!(whole.client_id(&broker.connect().unwrap().seal).unwrap(), API_KEY);
+        assert_eq!(whole.client_id(&broker.connect().unwrap().keyring).unwrap(), API_KEY);
         apps::remove(broker, &whole).await.unwrap();
         assert!(world.apps().await.is_empty());
         Answer::new("sees it in the list, can give key and secret with `PUT`, can delete it")
     }
 
     async fn left(&self, world: &World) -> Vec<String> {
-        let mut left = Vec::new();
-        for app in world.apps().await {
-            let key = if app.client.is_some() { "an app" } else { "an app without a key" };
-            let stored = world.machine.vault.latest(&app.id.0).await.unwrap().is_some();
-            left.push(if stored { format!("{key}, and its secret") } else { key.to_owned() });
-        }
-        left
+        world.apps().await.iter().map(|_| "an app".to_owned()).collect()
     }
 }

@@ -1,15 +1,17 @@
-//! An instance is changed under its lease.
+//! An instance is changed while its token is due.
 
 use broker::Broker;
+use broker::grant::obtain::GrantSource;
+use broker::grant::settings::Edit;
 use broker::record::instance::Instance;
 
 use super::refresh::due;
 use super::{Answer, Life};
 use crate::faults::world::{World, token};
-use crate::machine::{consent, rekey};
+use crate::machine::{code, consent_with, rekey};
 
 /// Somebody brings a new code.
-pub struct Consent(Instance);
+pub struct Consent(Instance, GrantSource);
 
 /// Somebody changes a secret of the configuration.
 pub struct Rekey(Instance);
@@ -29,15 +31,11 @@ impl Life for Consent {
     const IS_TAKEN_OVER: bool = true;
 
     async fn set_up(world: &World) -> Self {
-        Self(due(world).await)
+        Self(due(world).await, code())
     }
 
     async fn act(&self, broker: &Broker) -> Answer {
-        consent(broker, &self.0).await.map(|_| "`200`").into()
-    }
-
-    async fn next(&self, world: &World, broker: &Broker) -> Answer {
-        rekeyed(world, broker).await
+        consent_with(broker, &self.0, &self.1, &Edit::default()).await.map(|_| "`200`").into()
     }
 }
 

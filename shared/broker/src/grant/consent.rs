@@ -1,0 +1,368 @@
+//! A new consent takes the place of the old one: the instance keeps its id and its token, and has new tokens at the vendor.
+//!
+//! 1. **Slot.** Consents of one instance stand in line, so that their numbers have the vendor's order: a vendor may end
+//!    the grant of an older consent. Whoever finds the slot taken is told so, and has not used the code.
+//! 2. **Marker.** The code is written down, so that it is sent once.
+//! 3. **Exchange.** With the new settings, if the request brings any.
+//! 4. **Commit.** One write of the grant, if no later consent is there. No refresh has to be waited for.
+//! 5. The settings that were brought are written, unless a later consent has been given.
+
+use std::collections::BTreeMap;
+
+use crate::Broker;
+use crate::client::Settings;
+use crate::clock::{self, Timestamp};
+use crate::error::Error;
+use crate::events;
+use crate::grant::obtain::{self, GrantSource, obtain};
+use crate::grant::publish::write_copy;
+use crate::grant::revoke::revoke_unkept;
+use crate::grant::settings::{self, Edit};
+use crate::grant::write::{self, Outcome};
+use crate::grant::{rest, schedule, settle};
+use crate::id::UserId;
+use crate::random;
+use crate::record::account::{self, Account};
+use crate::record::grant::{self, Grant, OF_CONSENT, OF_TOKENS, State, certainly_ended};
+use crate::record::instance::{self, Instance};
+use crate::record::marker::{self, Marker};
+use crate::record::tokens::{Granted, TokenSet};
+use crate::store::StoreError;
+use crate::store::records::{self, AGENDA, Change, Condition, DUE, Written};
+use crate::store::retry::Deadline;
+
+/// How often the slot is tried when the record has changed meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// A request that began longer ago, in seconds, is not waited for any more.
+const REQUEST: Timestamp = 28;
+
+/// A consent that has its slot.
+struct Consent<'a> {
+    broker: &'a Broker,
+    /// The instance with the slot taken.
+    instance: Instance,
+    /// The grant as it was then.
+    grant: Grant,
+    /// The consent's number.
+    number: u64,
+    owner: String,
+    since: Timestamp,
+    edit: &'a Edit,
+    settings: Settings,
+    deadline: Deadline,
+}
+
+/// Gives a live instance a new grant, and changes what else the request says.
+pub async fn consent(
+    broker: &Broker,
+    account: Account,
+    edit: &Edit,
+    source: &GrantSource,
+    callback: &BTreeMap<String, String>,
+    deadline: Deadline,
+) -> Result<Account, Error> {
+    let consent = take_slot(broker, account, edit, deadline).await?;
+    let element = broker.catalogue.element(&consent.instance.element)?;
+    let pair = match consent.settings.credential_source().pair(broker).await {
+        Ok(pair) => pair,
+        Err(error) => {
+            consent.end_slot().await;
+            return Err(error);
+        }
+    };
+    let name = source.marker(broker, element, &pair);
+    if let Some(found) = consent.mark(source, &name).await? {
+        consent.end_slot().await;
+        let is_own = found.instance == consent.instance.id;
+        return if is_own {
+            repeated(broker, consent.instance.user, &found).await
+        } else {
+            Err(Error::CodeUsed)
+        };
+    }
+    match obtain(broker, element, &consent.settings, source, consent.since, deadline).await {
+        Ok(granted) => consent.keep(granted, callback).await,
+        Err(error) if error.certainly_not_granted() => {
+            consent.end_slot().await;
+            free(broker, &name, &consent.instance).await;
+            Err(error)
+        }
+        Err(error) => {
+            events::in_doubt(&consent.instance, "the exchange of a new consent");
+            Err(error)
+        }
+    }
+}
+
+/// Takes a marker away whose code certainly was not acted on, so that it can be sent again.
+pub(crate) async fn free(broker: &Broker, name: &str, instance: &Instance) {
+    if let Err(cause) = marker::free(&*broker.registry, name, instance.id).await {
+        tracing::warn!(instance = instance.id.0, %cause, "a code that was not acted on cannot be sent again");
+    }
+}
+
+/// Answers a request whose code was sent before: with what came of it, for the same user.
+pub(crate) async fn repeated(broker: &Broker, user: UserId, found: &Marker) -> Result<Account, Error> {
+    if found.user != user {
+        return Err(Error::CodeUsed);
+    }
+    let now = broker.clock.now();
+    let (instance, grant) = account::read(&*broker.registry, user, found.instance).await?;
+    let is_recent = (found.since..=found.since + REQUEST).contains(&now);
+    let under_way = match (instance, grant) {
+        (Some(instance), Some(grant)) if instance.state == instance::State::Live => {
+            if grant.family >= found.consent {
+                return Ok(Account::new(instance, grant));
+            }
+            true
+        }
+        (Some(instance), _) => instance.state == instance::State::Pending || instance.taken_back,
+        // It may be about to be made.
+        (None, _) => is_recent,
+    };
+    let ended = certainly_ended(found.since);
+    if !under_way || ended <= now || clock::is_ahead(found.since, now) {
+        return Err(Error::CodeUsed);
+    }
+    // Most requests end in a moment; one that has not may have died.
+    let wait = if is_recent { 2 } else { ended - now };
+    Err(Error::CodeInUse(u64::try_from(wait).unwrap_or(1)))
+}
+
+async fn take_slot<'a>(
+    broker: &'a Broker,
+    mut account: Account,
+    edit: &'a Edit,
+    deadline: Deadline,
+) -> Result<Consent<'a>, Error> {
+    let owner = random::id();
+    for _ in 0..ATTEMPTS {
+        let now = broker.clock.now();
+        let Account { instance: seen, grant, .. } = &account;
+        if clock::is_ahead(seen.consent_since, now) {
+            correct_slot(broker, seen, now).await?;
+        } else if seen.consent_runs(grant, now) {
+            let left = if seen.consent_since + REQUEST >= now {
+                2
+            } else {
+                certainly_ended(seen.consent_since) - now
+            };
+            return Err(Error::Locked(u64::try_from(left).unwrap_or(1)));
+        } else {
+            report_unknown_end(seen, grant);
+            let settings = match settings::merged(broker, seen, edit, true)? {
+                Some(settings) => settings,
+                None => Settings::of(broker, seen)?,
+            };
+            let number = seen.consents + 1;
+            let change = Change::default()
+                .and(Instance::is_live())
+                .and(seen.consents_as_read())
+                .and(seen.settings_as_read())
+                .set("consents", number)
+                .set("consent_owner", owner.clone())
+                .set("consent_since", now)
+                .set(AGENDA, schedule::agenda(&seen.element, seen.id))
+                .set(DUE, certainly_ended(now));
+            let written = broker.registry.update(&seen.key(), change).await?;
+            if let Written::Done(item) = written.proven_by("consent_owner", &owner) {
+                let (instance, grant) = (records::from_item(item)?, account.grant);
+                return Ok(Consent {
+                    broker,
+                    instance,
+                    grant,
+                    number,
+                    owner,
+                    since: now,
+                    edit,
+                    settings,
+                    deadline,
+                });
+            }
+        }
+        account = account::find_again(&*broker.registry, &account).await?;
+    }
+    Err(Error::Locked(1))
+}
+
+/// Looks at the slot of a consent that has certainly ended. When it has not said how, its vendor may have granted, and
+/// that is reported.
+pub(crate) async fn close_slot(broker: &Broker, instance: &Instance) -> Result<(), Error> {
+    let found = broker.registry.get(&grant::key(instance.id)).await?;
+    let grant: Option<Grant> = found.map(records::from_item).transpose()?;
+    if let Some(grant) = grant {
+        report_unknown_end(instance, &grant);
+    }
+    let change = Change::default().and(Instance::is_live()).and(instance.consents_as_read());
+    let change = change.set("consent_since", 0).remove(AGENDA).remove(DUE);
+    broker.registry.update(&instance.key(), change).await?;
+    Ok(())
+}
+
+/// Reports a consent that has ended and has not said how, before its slot is forgotten: rather twice than never.
+fn report_unknown_end(instance: &Instance, grant: &Grant) {
+    if instance.consent_since > 0 && instance.consents > grant.family {
+        events::in_doubt(instance, "a new consent has not ended; its code may be spent");
+    }
+}
+
+/// Replaces the time of a slot that no right clock can have written.
+async fn correct_slot(broker: &Broker, seen: &Instance, now: Timestamp) -> Result<(), StoreError> {
+    let change = Change::default().and(Instance::is_live()).and(seen.consents_as_read());
+    broker.registry.update(&seen.key(), change.set("consent_since", now)).await.map(drop)
+}
+
+impl Consent<'_> {
+    /// Writes the code down. Gives the marker that is there already.
+    async fn mark(&self, source: &GrantSource, name: &str) -> Result<Option<Marker>, Error> {
+        let marker = Marker {
+            instance: self.instance.id,
+            consent: self.number,
+            user: self.instance.user,
+            since: self.since,
+            owner: self.owner.clone(),
+            expires: source.is_code().then(|| Marker::code_expires(self.since)),
+        };
+        match marker::put(&*self.broker.registry, name, &marker).await {
+            Ok(found) => Ok(found),
+            Err(cause) => {
+                // Nothing was sent.
+                free(self.broker, name, &self.instance).await;
+                self.end_slot().await;
+                Err(cause.into())
+            }
+        }
+    }
+
+    /// Ends the slot early: nothing is under way at the vendor.
+    async fn end_slot(&self) {
+        let change = Change::when("consent_owner", self.owner.clone()).set("consent_since", 0);
+        if let Err(cause) = self.broker.registry.update(&self.instance.key(), change).await {
+            tracing::warn!(instance = self.instance.id.0, %cause, "a consent's slot ends by itself");
+        }
+    }
+
+    /// Keeps what the vendor has granted.
+    async fn keep(self, granted: Granted, callback: &BTreeMap<String, String>) -> Result<Account, Error> {
+        let told = obtain::told(&granted, callback);
+        let set = TokenSet { tokens: granted.tokens, told, settings: self.instance.number };
+        let grant = match self.commit(&set).await {
+            Ok(grant) => grant,
+            Err(Error::Store(cause)) => {
+                events::not_saved(&self.instance, &cause);
+                return Err(Error::GrantNotSaved(cause));
+            }
+            Err(error) => {
+                revoke_unkept(self.broker, &self.instance, &self.settings, &set).await;
+                return Err(error);
+            }
+        };
+        events::reauthenticated(&self.instance);
+        let instance = self.write_settings(&set).await?;
+        let instance = match write_copy(self.broker, instance.clone(), &grant).await {
+            Ok(instance) => instance,
+            Err(cause) => {
+                tracing::warn!(instance = instance.id.0, %cause, "lists hear later of a new consent");
+                instance
+            }
+        };
+        let grant = settle::at_once(self.broker, grant, self.deadline).await;
+        Ok(Account::new(instance, grant))
+    }
+
+    /// Stores the tokens, unless a later consent is there. Gives the grant as it is then.
+    async fn commit(&self, set: &TokenSet) -> Result<Grant, Error> {
+        let broker = self.broker;
+        // Without a refresh token it matters how the grant is now.
+        let mut found = match set.tokens.refresh_token {
+            Some(_) => self.grant.clone(),
+            None => self.found().await?,
+        };
+        loop {
+            if found.state != State::Live {
+                return Err(instance::unknown(self.instance.id));
+            }
+            if found.family >= self.number {
+                return Ok(found);
+            }
+            let (set, conditions) = match self.completed(&found, set).await? {
+                Completed::Whole(set) => {
+                    (set, vec![Condition::Below("family", self.number.into()), Grant::is_live()])
+                }
+                Completed::FromOld(set) => {
+                    let as_read = found.tokens_as_read().into_iter();
+                    (set, as_read.chain([Grant::is_live(), Grant::asked_by_nobody()]).collect())
+                }
+                Completed::Dropped => return Ok(found),
+            };
+            let place = (self.number, 0);
+            let mut after = found.clone();
+            after.take_tokens(place, &set.tokens, Some(rest::seal(broker, &found, place, &set)?));
+            after.stop_asking();
+            (after.last, after.client) = (0, self.settings.client.clone());
+            let stated = [OF_TOKENS, OF_CONSENT].concat();
+            let change = write::stating(broker, &found, after, &stated, conditions)?;
+            match write::persist(broker, &found, &change, self.deadline).await? {
+                Outcome::Made(grant) => return Ok(grant),
+                // The reply was lost, a later consent is there, or the grant has changed.
+                Outcome::Refused(Some(now)) => found = now,
+                Outcome::Refused(None) => return Err(instance::unknown(self.instance.id)),
+            }
+        }
+    }
+
+    /// Reads the grant. The vendor has answered: a store that fails once must not cost what it gave.
+    async fn found(&self) -> Result<Grant, Error> {
+        let key = grant::key(self.instance.id);
+        let found = self.deadline.persist(|| self.broker.registry.get(&key)).await?;
+        let grant = found.map(records::from_item).transpose()?;
+        grant.ok_or_else(|| instance::unknown(self.instance.id))
+    }
+
+    /// Completes an answer without a refresh token by the living one of the same client. While somebody is asking with
+    /// that, the answer is dropped: the old grant goes on, and its refresh brings an access token.
+    async fn completed(&self, found: &Grant, set: &TokenSet) -> Result<Completed, Error> {
+        let lives = found.refreshable && !found.is_dead(self.instance.number);
+        if set.tokens.refresh_token.is_some() || !lives || found.client != self.settings.client {
+            return Ok(Completed::Whole(set.clone()));
+        }
+        if found.asking_owner.is_some() {
+            return Ok(Completed::Dropped);
+        }
+        let opened = self.deadline.persist(|| rest::open(self.broker, found)).await?;
+        let Some(old) = opened else { return Ok(Completed::Dropped) };
+        Ok(Completed::FromOld(TokenSet { tokens: set.tokens.clone().after(&old.tokens), ..set.clone() }))
+    }
+
+    /// Writes the settings that the request brought, and what the vendor has said, unless a later consent has been given.
+    async fn write_settings(&self, set: &TokenSet) -> Result<Instance, Error> {
+        let edit = settings::with_told(self.edit, &set.told);
+        if edit.is_empty() {
+            return Ok(self.instance.clone());
+        }
+        let mut seen = self.instance.clone();
+        loop {
+            let merged = settings::merged(self.broker, &seen, &edit, true)?;
+            let change = settings::described(self.broker, &seen, &edit, merged.as_ref())?;
+            let change = change.and(Condition::Equals("consents", self.number.into()));
+            if let Some(changed) = settings::write(self.broker, &seen, change, self.deadline).await? {
+                return Ok(changed);
+            }
+            seen = settings::found(self.broker, &seen).await?;
+            if seen.consents != self.number {
+                return Ok(seen);
+            }
+        }
+    }
+}
+
+/// What is stored of an answer.
+enum Completed {
+    /// All of it.
+    Whole(TokenSet),
+    /// It, with the refresh token of the grant before.
+    FromOld(TokenSet),
+    /// Nothing.
+    Dropped,
+}
