@@ -144,10 +144,7 @@ impl Folder {
         if path.exists() {
             return Err(FolderError::NotEmpty { path });
         }
-        let backup = fs::metadata(from).map_err(|cause| unusable(from, "read", cause));
-        backup
-            .and_then(|_| Ok(Database::open(from)?.back_up(&path)))?
-            .map_err(|cause| unusable(&path, "written", cause))
+        Database::open_backup(from)?.back_up(&path).map_err(|cause| unusable(&path, "written", cause))
     }
 
     /// Names the file that is given up when the disk is full.

@@ -77,6 +77,7 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let Serves { functions, registry, ballast } = serves;
     let served = Served { functions: Arc::new(functions), running: TaskTracker::new() };
+    let functions = Arc::clone(&served.functions);
     let (running, stopping) = (served.running.clone(), CancellationToken::new());
     if !sweep_every.is_zero() {
         running.spawn(keep_sweeping(Arc::clone(&served.functions), registry, sweep_every, stopping.clone()));
@@ -102,6 +103,7 @@ pub(crate) async fn serve(
     };
     let finished = async {
         tokio::select! { _ = &mut serving => running.wait().await, () = drained => {} }
+        save_all(&functions).await;
     };
     tokio::select! {
         () = finished => {}
@@ -139,31 +141,36 @@ async fn keep_sweeping(
     }
 }
 
-/// Stores what the store did not take before, again and again; it ends when it is told to and there is nothing left.
+/// Stores what the store did not take before, again and again.
 async fn keep_saving(functions: Arc<Functions>, ballast: Arc<Ballast>, stopping: CancellationToken) {
-    let mut is_said = false;
     loop {
-        let left = functions.save().await;
-        // Only then are vendors asked again.
-        if left == 0 {
+        // Only when all is stored are vendors asked again.
+        if functions.save().await == 0 {
             ballast.restore();
-        }
-        if stopping.is_cancelled() {
-            if left == 0 {
-                return;
-            }
-            if !is_said {
-                tracing::error!(
-                    left,
-                    "new tokens are in memory alone: waiting until the store takes them; a second signal loses them"
-                );
-                is_said = true;
-            }
         }
         tokio::select! {
             () = tokio::time::sleep(SAVE_EVERY) => {}
-            () = stopping.cancelled(), if !stopping.is_cancelled() => {}
+            () = stopping.cancelled() => return,
         }
+    }
+}
+
+/// Stores what the store did not take before, until there is nothing left. Nothing else is under way.
+async fn save_all(functions: &Functions) {
+    let mut is_said = false;
+    loop {
+        let left = functions.save().await;
+        if left == 0 {
+            return;
+        }
+        if !is_said {
+            tracing::error!(
+                left,
+                "new tokens are in memory alone: waiting until the store takes them; a second signal loses them"
+            );
+            is_said = true;
+        }
+        tokio::time::sleep(SAVE_EVERY).await;
     }
 }
 

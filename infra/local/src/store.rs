@@ -17,7 +17,7 @@ pub use ballast::Ballast;
 use broker::seal::keyring::Keyring;
 use broker::store::StoreError;
 pub use registry::SqliteRegistry;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 
 /// The steps from an empty database to today's schema. Its header counts those that were made, and a
 /// database of an earlier version takes the rest; a step is never edited.
@@ -111,6 +111,22 @@ impl Database {
         }
         if later {
             return Err(OpenError::Later { path: path.into() });
+        }
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), ballast: None })
+    }
+
+    /// Opens a backup, which stays as it is.
+    pub fn open_backup(path: &Path) -> Result<Self, OpenError> {
+        let opened =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).and_then(|connection| {
+                let made: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+                let sound = check(&connection)?;
+                Ok((connection, made, sound))
+            });
+        let (connection, made, sound) = opened.map_err(|error| opening(path, &error))?;
+        if made == 0 || sound != "ok" {
+            let cause = if made == 0 { "it holds nothing".into() } else { sound };
+            return Err(OpenError::Damaged { path: path.into(), cause });
         }
         Ok(Self { connection: Arc::new(Mutex::new(connection)), ballast: None })
     }

@@ -6,8 +6,6 @@ pub mod tokens;
 
 pub mod grant;
 
-pub mod unsaved;
-
 pub mod marker;
 
 pub mod user;
@@ -17,6 +15,8 @@ pub mod app;
 pub mod instance;
 
 pub mod account;
+
+pub mod unsaved;
 
 pub mod link;
 

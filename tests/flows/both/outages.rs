@@ -1,17 +1,21 @@
 //! Stores refuse writes while grants are due: nothing is lost that a store could have kept, and a vendor is asked no more
 //! than can be kept.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use broker::Broker;
+use broker::grant::obtain::GrantSource;
 use broker::grant::sweep::sweep;
 use broker::grant::take;
 use broker::id::{InstanceId, UserId};
 use broker::record::instance::{self, Instance};
 use broker::record::unsaved::Unsaved;
-use tests::family::{Family, Habit};
-use tests::machine::{Machine, access_of, ask, create};
+use broker::store::secrets::TokenStore;
+use tests::Status as _;
+use tests::family::{Family, Habit, Trouble};
+use tests::machine::{Machine, access_of, ask, create, create_of};
 use tests::stores::plan::{Fault, Plan};
 use tests::told::Told;
 
@@ -142,10 +146,131 @@ async fn a_process_that_lives_on_keeps_in_memory_what_the_table_does_not_take() 
     let instance = instance(&machine, 1).await;
     let given = access_of(&ask(&broker, &instance).await.unwrap()).to_owned();
     assert_eq!((take::save(&broker).await, family.asked() - before), (1, 1));
-    // Whoever asked looks dead in the table, and everybody still gets what the vendor gave.
+    machine.pass(30);
+    assert_eq!(access_of(&ask(&broker, &instance).await.unwrap()), given, "everybody gets it");
+    // Whoever asked looks dead in the table, and the old token is not sent again all the same.
     machine.pass(HAS_ENDED);
-    assert_eq!(access_of(&ask(&broker, &instance).await.unwrap()), given);
+    let error = ask(&broker, &instance).await.err().unwrap();
+    assert!(error.retry_after().is_some(), "it has expired: {error}");
     refuses.store(false, Ordering::SeqCst);
     assert_eq!((take::save(&broker).await, family.asked() - before), (0, 1));
     assert_eq!((machine.access_token().await, lost(&machine, &family).await), (given, 0));
+}
+
+#[tokio::test]
+async fn while_secrets_manager_takes_a_few_writes_at_a_time_no_refresh_waits_for_it() {
+    const TAKEN: usize = 5;
+    let (machine, family) = due(true).await;
+    let (count, before) = (usize::try_from(DUE).unwrap(), family.asked());
+    let mut passes = 0;
+    loop {
+        let taken = AtomicUsize::new(0);
+        let throttles = Plan::by(move |_, operation| {
+            let is_over = operation.is_vault_write() && taken.fetch_add(1, Ordering::SeqCst) >= TAKEN;
+            is_over.then_some(Fault::FailsOnce)
+        });
+        sweep(&machine.planned(&throttles), &sweep::LIMITS, &|| true).await.unwrap();
+        passes += 1;
+        if passes == 1 {
+            assert_eq!(family.asked() - before, count, "all are refreshed in the first pass");
+        }
+        let waiting = unsettled(&machine).await;
+        if waiting == 0 {
+            break;
+        }
+        assert!(passes < 2 * count.div_ceil(TAKEN), "{waiting} are left after {passes} passes");
+        machine.pass(2);
+    }
+    assert!(passes >= count.div_ceil(TAKEN), "{passes} passes");
+    assert_eq!((lost(&machine, &family).await, family.reused()), (0, 0));
+}
+
+#[tokio::test]
+async fn due_refreshes_of_one_user_write_to_nothing_that_they_share() {
+    for settles in [true, false] {
+        let (machine, family) = due(settles).await;
+        let shared = Arc::new(Mutex::new(BTreeSet::new()));
+        let seen = Arc::clone(&shared);
+        let plan = Plan::by(move |_, operation| {
+            if operation.is_write() && operation.name.starts_with("registry") && operation.of != "grant" {
+                seen.lock().unwrap().insert(format!("{} {}", operation.name, operation.of));
+            }
+            None
+        });
+        let before = family.asked();
+        sweep(&machine.planned(&plan), &sweep::LIMITS, &|| true).await.unwrap();
+        assert_eq!(family.asked() - before, usize::try_from(DUE).unwrap());
+        assert_eq!(*shared.lock().unwrap(), BTreeSet::new(), "each grant has a partition of its own");
+    }
+}
+
+#[tokio::test]
+async fn an_import_whose_answer_the_table_does_not_take_is_not_asked_for_again() {
+    for keeps in [true, false] {
+        let machine = Machine::new().await;
+        let machine = if keeps { machine } else { machine.settling().await };
+        let family = Family::new(Habit::Strict);
+        let (books, answering) = (family.clone(), family.clone());
+        machine.vendor.answers_by(move |request| answering.answer(request));
+        // It takes no write of the grant until the request has given up, and then takes them again.
+        let refused = AtomicUsize::new(0);
+        let plan = Plan::by(move |_, operation| {
+            let of_grant = operation.name == "registry update" && operation.of == "grant";
+            let is_refused = of_grant && books.asked() > 0 && refused.fetch_add(1, Ordering::SeqCst) < 3;
+            is_refused.then_some(Fault::FailsOnce)
+        });
+        let unsaved = keeps.then(Unsaved::default);
+        let broker = Broker { unsaved, ..machine.planned(&plan) };
+        let token = family.grants_elsewhere().1;
+        let brought = || GrantSource::RefreshToken(token.clone().into());
+        let error = create_of(&broker, brought()).await.unwrap_err();
+        assert_eq!(error.status().as_u16(), 409, "it is under way: {error}");
+        machine.pass(HAS_ENDED);
+        take::save(&broker).await;
+        machine.sweep().await;
+        create_of(&broker, brought()).await.unwrap();
+        assert_eq!(family.asked(), 1, "keeps in memory: {keeps}");
+        let live = ask(&broker, &machine.only().await).await.unwrap();
+        assert!(family.takes(access_of(&live)) && family.reused() == 0);
+    }
+}
+
+#[tokio::test]
+async fn refreshes_that_were_given_back_cost_nothing_when_a_later_one_is_in_doubt() {
+    let (machine, family) = due(true).await;
+    let (broker, before) = (machine.sound(), family.asked());
+    let instance = instance(&machine, 1).await;
+    for _ in 0..20 {
+        family.trouble(Trouble::Maintenance);
+        drop(ask(&broker, &instance).await);
+        machine.pass(10);
+    }
+    family.trouble(Trouble::HangsUp);
+    drop(ask(&broker, &instance).await);
+    machine.pass(HAS_ENDED);
+    let looked = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&looked);
+    let plan = Plan::by(move |_, operation| {
+        seen.fetch_add(usize::from(operation.name == "vault get"), Ordering::SeqCst);
+        None
+    });
+    ask(&machine.planned(&plan), &instance).await.unwrap();
+    assert_eq!(family.asked() - before, 22);
+    assert_eq!(looked.load(Ordering::SeqCst), 2, "the token itself, and the one in doubt");
+    assert_eq!((lost(&machine, &family).await, family.reused()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_token_store_that_is_switched_back_half_way_is_finished() {
+    let (machine, family) = due(true).await;
+    let to_table = || Broker { token_store: TokenStore::Table, ..machine.sound() };
+    sweep(&to_table(), &sweep::LIMITS, &|| true).await.unwrap();
+    machine.pass(2);
+    sweep(&to_table(), &sweep::LIMITS, &|| true).await.unwrap();
+    assert_eq!(unsettled(&machine).await, usize::try_from(DUE).unwrap());
+    for _ in 0..3 {
+        machine.pass(900);
+        machine.sweep().await;
+    }
+    assert_eq!((unsettled(&machine).await, lost(&machine, &family).await, family.reused()), (0, 0, 0));
 }

@@ -145,3 +145,16 @@ async fn a_consent_without_a_refresh_token_keeps_the_living_one_of_the_same_clie
     let sent = machine.vendor.requests().pop().unwrap();
     assert!(sent.contains("refresh_token=refresh"), "the one of the first consent: {sent}");
 }
+
+#[tokio::test]
+async fn a_repeat_whose_marker_cannot_be_written_leaves_the_first_ones() {
+    let (machine, family) = started().await;
+    let made = create(&machine.sound()).await.unwrap();
+    let edit = Edit::default();
+    consent_with(&machine.sound(), &made, &code(), &edit).await.unwrap();
+    // The store finds the first one's marker, and its answer is lost.
+    let plan = Plan::at_of("registry insert", "marker", 1, Fault::LosesReply);
+    consent_with(&machine.planned(&plan), &made, &code(), &edit).await.unwrap_err();
+    assert_eq!(ended(&consent_with(&machine.sound(), &made, &code(), &edit).await), Ok(1));
+    one_lives(&machine, &family, 2).await;
+}

@@ -106,17 +106,20 @@ async fn a_full_disk_loses_no_grant() {
     for id in 1..=DUE {
         broker.access_lives(id, -86_400, -1).await;
     }
-    fill(&filler);
     let path = |id| format!("/instances/{id}/access-token");
-    let calls = (1..=DUE).map(|id| outcome(broker.client.call(Method::GET, &path(id))));
-    let answers: Vec<(u16, Value)> = futures_util::future::join_all(calls).await;
-    let given = answers.iter().filter(|(status, _)| *status == 200).count();
-    let refreshes = broker.stats().await["refreshes"].as_u64().unwrap();
-    println!("{given} of {DUE} callers got a token while the disk was full, {refreshes} refreshes");
-    assert!(answers.iter().all(|(status, _)| [200, 503].contains(status)), "{answers:?}");
-    assert_eq!(given as u64, refreshes, "what the vendor gave reached its caller");
-    assert!(refreshes < DUE, "no vendor is asked once the disk is known to be full");
-    std::fs::remove_file(filler).unwrap();
+    let (mut given, mut answered) = (0, 0);
+    // The second time the disk is full again while the ballast is made.
+    for _ in 0..2 {
+        fill(&filler);
+        let calls = (1..=DUE).map(|id| outcome(broker.client.call(Method::GET, &path(id))));
+        let answers: Vec<(u16, Value)> = futures_util::future::join_all(calls).await;
+        assert!(answers.iter().all(|(status, _)| [200, 503].contains(status)), "{answers:?}");
+        given += answers.iter().filter(|(status, _)| *status == 200).count() as u64;
+        answered = broker.stats().await["refreshes"].as_u64().unwrap();
+        std::fs::remove_file(&filler).unwrap();
+    }
+    println!("{given} of {DUE} callers got a token while the disk was full");
+    assert!(answered <= given && given < DUE, "no vendor is asked once the disk is known to be full");
     broker.terminate();
     let (status, _) = broker.end().await;
     assert!(status.success());

@@ -85,7 +85,7 @@ pub async fn consent(
         Ok(granted) => consent.keep(granted, callback).await,
         Err(error) if error.certainly_not_granted() => {
             consent.end_slot().await;
-            free(broker, &name, &consent.instance).await;
+            free(broker, &name, &consent.instance, &consent.owner).await;
             Err(error)
         }
         Err(error) => {
@@ -95,9 +95,9 @@ pub async fn consent(
     }
 }
 
-/// Takes a marker away whose code certainly was not acted on, so that it can be sent again.
-pub(crate) async fn free(broker: &Broker, name: &str, instance: &Instance) {
-    if let Err(cause) = marker::free(&*broker.registry, name, instance.id).await {
+/// Takes the marker away that `owner` has written, whose code certainly was not acted on, so that it can be sent again.
+pub(crate) async fn free(broker: &Broker, name: &str, instance: &Instance, owner: &str) {
+    if let Err(cause) = marker::free(&*broker.registry, name, owner).await {
         tracing::warn!(instance = instance.id.0, %cause, "a code that was not acted on cannot be sent again");
     }
 }
@@ -228,7 +228,7 @@ impl Consent<'_> {
             Ok(found) => Ok(found),
             Err(cause) => {
                 // Nothing was sent.
-                free(self.broker, name, &self.instance).await;
+                free(self.broker, name, &self.instance, &self.owner).await;
                 self.end_slot().await;
                 Err(cause.into())
             }
@@ -258,6 +258,10 @@ impl Consent<'_> {
                 return Err(error);
             }
         };
+        if grant.family < self.number {
+            // The answer was dropped, and nothing else says that it has ended.
+            self.end_slot().await;
+        }
         events::reauthenticated(&self.instance);
         let instance = self.write_settings(&set).await?;
         let instance = match write_copy(self.broker, instance.clone(), &grant).await {

@@ -147,7 +147,7 @@ impl Creation<'_> {
             Ok(found) => Ok(found),
             Err(cause) => {
                 // Nothing was sent.
-                free(self.broker, marker, &self.pending).await;
+                free(self.broker, marker, &self.pending, &self.pending.consent_owner).await;
                 Err(cause.into())
             }
         }
@@ -157,7 +157,7 @@ impl Creation<'_> {
     async fn begin(self, told: &BTreeMap<String, String>) -> Result<Account, Error> {
         if let Err(error) = self.register().await {
             // Nothing was sent.
-            free(self.broker, &self.pending.marker, &self.pending).await;
+            free(self.broker, &self.pending.marker, &self.pending, &self.pending.consent_owner).await;
             return Err(error);
         }
         let set = match self.source {
@@ -266,6 +266,7 @@ impl Creation<'_> {
             secret: (broker.token_store == TokenStore::SecretsManager).then(random::id),
             asking_owner: is_asked.then(|| pending.consent_owner.clone()),
             asking_since: is_asked.then_some(pending.consent_since),
+            doubts: if is_asked { vec![1] } else { Vec::new() },
             agenda: schedule::agenda(&pending.element, pending.id),
             ..Grant::new(pending.id, pending.user, &pending.element)
         };

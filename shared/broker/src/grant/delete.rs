@@ -94,7 +94,7 @@ pub(crate) async fn go_on(broker: &Broker, instance: &Instance) -> Result<bool, 
         }
     }
     if instance.taken_back || instance.imported && !is_revoked {
-        marker::free(&*broker.registry, &instance.marker, instance.id).await?;
+        marker::remove(&*broker.registry, &instance.marker, instance.id).await?;
     }
     let deleting = Condition::Equals("state", json!(State::Deleting));
     broker.registry.remove(&instance.key(), vec![deleting]).await?;

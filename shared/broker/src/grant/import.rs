@@ -35,7 +35,7 @@ use crate::store::retry::Deadline;
 pub(crate) async fn go_on(
     broker: &Broker,
     pending: &Instance,
-    owner: Option<&str>,
+    mut owner: Option<&str>,
     deadline: Deadline,
 ) -> Result<Account, Error> {
     let mut refusal = None;
@@ -54,7 +54,9 @@ pub(crate) async fn go_on(
             State::Pending if grant.state == grant::State::Ending => return Err(Error::CodeInUse(2)),
             State::Pending if grant.is_decided() => finish(broker, &instance, &grant, deadline).await?,
             State::Pending => {
-                let is_own = owner.is_some() && grant.asking_owner.as_deref() == owner;
+                // Once: what the vendor has answered may be kept elsewhere than in the record.
+                let own = owner.take();
+                let is_own = own.is_some() && grant.asking_owner.as_deref() == own;
                 let account = Account::new(instance, grant);
                 refusal = Box::pin(ask(broker, account, is_own, deadline)).await?;
             }
@@ -83,6 +85,9 @@ async fn ask(
     let element = broker.catalogue.element(&account.instance.element)?;
     let how = obtain::refresh_of(element, element.oauth2()?)?;
     let is_running = account.grant.asking(broker.clock.now()) == Asking::Running;
+    if broker.unsaved.as_ref().is_some_and(|unsaved| unsaved.newer_than(&account.grant).is_some()) {
+        return Err(Error::CodeInUse(2));
+    }
     let instance = account.instance.clone();
     let taken = if is_own && is_running {
         Taken::begun(broker, account, deadline)

@@ -70,6 +70,9 @@ pub(crate) async fn obtain(
     let whose = settings.credential_source();
     let pair = whose.pair(broker).await?;
     let ask = async |pair: &ClientCredentials| {
+        if let Some(seconds) = broker.health.pause(broker.clock.now()) {
+            return Err(Error::Paused(seconds));
+        }
         if !in_time(broker, since, deadline) {
             return Err(Error::Incomplete(
                 "The stores were too slow to ask the vendor in time; nothing was sent, try again".into(),

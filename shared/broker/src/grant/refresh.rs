@@ -20,8 +20,8 @@ use vendors::error::VendorError;
 use crate::Broker;
 use crate::clock::{self, Timestamp};
 use crate::error::Error;
-use crate::grant::schedule::{self, REFRESH_MARGIN, takeover_at};
-use crate::grant::take::{Answer, Attempt, BACK_OFF, LONGEST_PAUSE, take};
+use crate::grant::schedule::{self, LONGEST_PAUSE, REFRESH_MARGIN, takeover_at};
+use crate::grant::take::{Answer, Attempt, BACK_OFF, take};
 use crate::grant::{rest, times};
 use crate::random;
 use crate::record::account::{self, Account};
@@ -139,20 +139,27 @@ pub(crate) async fn attempt(
         return Ok(Attempt::Kept(Error::NoRefreshToken(account.instance.id)));
     };
     if let Some(tokens) = broker.unsaved.as_ref().and_then(|unsaved| unsaved.newer_than(&account.grant)) {
-        return Ok(Attempt::Refreshed(tokens));
+        let is_expired = tokens.expires.is_some_and(|expires| expires <= broker.clock.now());
+        return Ok(if is_expired { Attempt::Kept(Error::Paused(1)) } else { Attempt::Refreshed(tokens) });
     }
     if !deadline.may_ask() {
         return Ok(Attempt::Busy);
     }
-    if let Some(kept) = barred(broker, account).await? {
-        return Ok(kept);
+    match barred(broker, account).await {
+        Ok(None) => {}
+        Ok(Some(kept)) => return Ok(kept),
+        Err(error) => return Ok(Attempt::Kept(error.into())),
     }
     let taken = match take(broker, account, deadline).await {
         Ok(Some(taken)) => taken,
         Ok(None) => return Ok(Attempt::Busy),
         Err(error) => return Ok(Attempt::Kept(error.into())),
     };
-    let Some(taken) = taken.recover().await? else { return Ok(Attempt::Busy) };
+    let taken = match taken.recover().await {
+        Ok(Some(taken)) => taken,
+        Ok(None) => return Ok(Attempt::Busy),
+        Err(error) => return Ok(Attempt::Kept(error)),
+    };
     match taken.ask(element, how).await {
         Answer::Granted(granted) => taken.commit(granted).await,
         Answer::Refused(refusal) => taken.refuse(&refusal).await,

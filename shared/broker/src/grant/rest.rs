@@ -1,6 +1,7 @@
 //! Where tokens are: sealed in the grant's record, or in Secrets Manager, under a version whose id says their numbers.
 //! What stands in the record wins.
 
+use futures_util::future::try_join_all;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::Broker;
@@ -79,8 +80,8 @@ pub(crate) fn may_hold_more(broker: &Broker, grant: &Grant) -> bool {
     broker.vault.is_some() && grant.secret.is_some() && grant.leaving.is_none()
 }
 
-/// Looks for tokens that were left in Secrets Manager with a higher number than the record's, up to `highest`: the
-/// newest first. Gives their number.
+/// Looks for tokens that were left in Secrets Manager with a higher number than the record's, up to `highest`, by those
+/// who have not said how it ended. Gives the newest, with their number.
 pub(crate) async fn newest(
     broker: &Broker,
     grant: &Grant,
@@ -89,12 +90,15 @@ pub(crate) async fn newest(
     if !may_hold_more(broker, grant) {
         return Ok(None);
     }
-    for number in (grant.number + 1..=highest).rev() {
-        if let Some(text) = found(broker, grant, number).await? {
-            return Ok(Some((number, TokenSet::from_text(&text)?)));
-        }
-    }
-    Ok(None)
+    let is_possible = |number: &u64| (grant.number + 1..=highest).contains(number);
+    let numbers: Vec<_> = grant.doubts.iter().copied().filter(is_possible).collect();
+    let found = try_join_all(numbers.iter().map(|number| found(broker, grant, *number))).await?;
+    let newest = numbers
+        .into_iter()
+        .zip(found)
+        .filter_map(|(number, text)| Some((number, text?)))
+        .max_by_key(|left| left.0);
+    newest.map(|(number, text)| Ok((number, TokenSet::from_text(&text)?))).transpose()
 }
 
 /// Gives the newest tokens that there are of a grant, wherever they are.

@@ -34,6 +34,9 @@ const SETTLES_EVERY: Timestamp = 900;
 /// Every grant is looked at after this, in seconds, whatever it wants.
 pub(crate) const FARTHEST: Timestamp = 90 * 86_400;
 
+/// The longest that a vendor is left alone, in seconds, whatever it says.
+pub(crate) const LONGEST_PAUSE: Timestamp = 86_400;
+
 /// Names the agenda that a grant is on, and its instance while that is being made or deleted.
 pub(crate) fn agenda(element: &str, id: InstanceId) -> String {
     shard(element, id.0 % SHARDS)
@@ -59,7 +62,8 @@ pub(crate) fn due(broker: &Broker, grant: &Grant, now: Timestamp) -> Timestamp {
         let wanted =
             [refresh_at(refresh, grant), warn_at(refresh, grant), end_of_final_token(grant)].into_iter();
         let at = wanted.flatten().min().map(|at| retried(at, refresh, grant, now));
-        let at = at.map(|at| at.max(grant.not_before.unwrap_or_default()));
+        let pause = grant.not_before.filter(|until| *until <= now + LONGEST_PAUSE);
+        let at = at.map(|at| at.max(pause.unwrap_or_default()));
         at.into_iter().chain(move_at(broker.token_store, grant, now)).min().unwrap_or(now + FARTHEST)
     };
     wanted.min(now + FARTHEST)
@@ -152,8 +156,9 @@ pub(crate) fn end_of_final_token(grant: &Grant) -> Option<Timestamp> {
 /// Tells when tokens move: to Secrets Manager, or from there back into the record.
 pub(crate) fn move_at(store: TokenStore, grant: &Grant, now: Timestamp) -> Option<Timestamp> {
     let at = match (store, &grant.sealed, &grant.secret) {
+        (_, _, Some(_)) if let Some(since) = grant.leaving => certainly_ended(since),
         (TokenStore::SecretsManager, Some(_), _) => grant.settled.unwrap_or_default() + SETTLES_EVERY,
-        (TokenStore::Table, _, Some(_)) => grant.leaving.map_or(now, certainly_ended),
+        (TokenStore::Table, _, Some(_)) => now,
         _ => return None,
     };
     Some(at.max(now + 1))

@@ -36,17 +36,16 @@ pub(crate) async fn move_tokens(
     grant: &Grant,
     deadline: Deadline,
 ) -> Result<Option<Grant>, Error> {
+    if let (Some(secret), Some(since)) = (&grant.secret, grant.leaving) {
+        // Whatever is configured now: what was begun is finished first.
+        let may_go = certainly_ended(since) <= broker.clock.now();
+        return if may_go { drop_secret(broker, grant, secret).await } else { Ok(None) };
+    }
     match (broker.token_store, &grant.secret) {
-        (TokenStore::SecretsManager, _) if grant.sealed.is_some() && grant.leaving.is_none() => {
+        (TokenStore::SecretsManager, _) if grant.sealed.is_some() => {
             into_vault(broker, grant, deadline).await
         }
-        (TokenStore::Table, Some(secret)) => match grant.leaving {
-            None => into_record(broker, grant).await,
-            Some(since) if certainly_ended(since) <= broker.clock.now() => {
-                drop_secret(broker, grant, secret).await
-            }
-            Some(_) => Ok(None),
-        },
+        (TokenStore::Table, Some(_)) => into_record(broker, grant).await,
         _ => Ok(None),
     }
 }

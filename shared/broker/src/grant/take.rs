@@ -16,7 +16,7 @@ use crate::events::{self, vendor_call};
 use crate::grant::obtain::{self, in_time};
 use crate::grant::publish::publish;
 use crate::grant::revoke::revoke_unkept;
-use crate::grant::schedule::takeover_at;
+use crate::grant::schedule::{LONGEST_PAUSE, takeover_at};
 use crate::grant::write::{self, Outcome};
 use crate::grant::{rest, settings};
 use crate::random;
@@ -35,9 +35,6 @@ pub(crate) const BACK_OFF: Timestamp = 5;
 
 /// How long a vendor is left alone that refuses the client, in seconds: somebody must correct it.
 const CORRECTED: Timestamp = 60;
-
-/// The longest that a vendor is left alone, in seconds, whatever it says.
-pub(crate) const LONGEST_PAUSE: Timestamp = 86_400;
 
 /// How an attempt to refresh ended.
 pub(crate) enum Attempt {
@@ -96,6 +93,7 @@ pub(crate) async fn take<'a>(
         asking_owner: Some(owner.clone()),
         asking_since: Some(since),
         last: number,
+        doubts: before.doubts_with(number),
         ..before.clone()
     };
     let conditions = [Grant::is_live(), Condition::Equals("last", before.last.into())];
@@ -169,30 +167,37 @@ impl<'a> Taken<'a> {
             return Ok(Some(self));
         }
         events::in_doubt(&self.before, "whoever asked the vendor has ended and did not say how");
-        match self.adopt(self.number - 1).await {
-            Ok(false) => {}
-            Ok(true) => return Ok(None),
+        match self.may_ask().await {
+            Ok(true) => Ok(Some(self)),
+            Ok(false) => {
+                self.give_back(0).await?;
+                Ok(None)
+            }
             Err(error) => {
                 self.give_back(0).await?;
-                return Err(error.into());
+                Err(error.into())
             }
         }
-        let now = self.broker.clock.now();
+    }
+
+    /// Looks for what the one before has left. Tells whether there is nothing, and the vendor may be asked.
+    async fn may_ask(&self) -> Result<bool, StoreError> {
+        if self.adopt().await? {
+            return Ok(false);
+        }
         let found = self.broker.registry.get(&self.before.key()).await?;
         let found = found.map(records::from_item::<Grant>).transpose()?;
         let is_as_before = |found: Grant| found.place() == self.before.place() && found.state == State::Live;
-        let may_ask = found.is_some_and(is_as_before) && takeover_at(&self.before, false) <= now;
-        if may_ask {
-            return Ok(Some(self));
-        }
-        self.give_back(0).await?;
-        Ok(None)
+        let may = takeover_at(&self.before, false) <= self.broker.clock.now();
+        Ok(found.is_some_and(is_as_before) && may)
     }
 
-    /// Makes the newest tokens current that were left in Secrets Manager, up to a number. Tells whether there were any.
-    async fn adopt(&self, highest: u64) -> Result<bool, StoreError> {
+    /// Makes the newest tokens current that others have left in Secrets Manager. Tells whether there were any.
+    async fn adopt(&self) -> Result<bool, StoreError> {
         let grant = &self.account.grant;
-        let Some((number, set)) = rest::newest(self.broker, grant, highest).await? else { return Ok(false) };
+        let Some((number, set)) = rest::newest(self.broker, grant, self.number - 1).await? else {
+            return Ok(false);
+        };
         let mut after = grant.clone();
         after.take_tokens((grant.family, number), &set.tokens, None);
         after.stop_asking();
@@ -229,6 +234,9 @@ impl<'a> Taken<'a> {
         let whose = settings.credential_source();
         let pair = whose.pair(broker).await?;
         let call = async |pair: &ClientCredentials| {
+            if let Some(seconds) = broker.health.pause(broker.clock.now()) {
+                return Err(Error::Paused(seconds));
+            }
             if !in_time(broker, self.since, self.deadline) {
                 let slow = "The stores were too slow to ask the vendor in time; try again";
                 return Err(Error::Incomplete(slow.into()));
@@ -297,21 +305,11 @@ impl<'a> Taken<'a> {
             }
             Ok(Stored::Newer) => Ok(Attempt::Busy),
             Ok(Stored::Gone) => {
-                self.revoke(&set).await?;
+                revoke_new(broker, account, &set).await?;
                 Err(instance::unknown(account.instance.id))
             }
             Err(cause) => self.keep_elsewhere(set, cause).await,
         }
-    }
-
-    /// Revokes what a grant was given that is being removed. One that was brought along is its owner's.
-    async fn revoke(&self, set: &TokenSet) -> Result<(), StoreError> {
-        let Self { broker, account, .. } = self;
-        if !account.grant.is_imported() {
-            let settings = Settings::of(broker, &account.instance)?;
-            revoke_unkept(broker, &account.instance, &settings, set).await;
-        }
-        Ok(())
     }
 
     /// Does what follows a refresh now and then: lists are told that the grant lives again, and the settings what the
@@ -357,14 +355,15 @@ impl<'a> Taken<'a> {
         events::not_saved(grant, &cause);
         let Some(unsaved) = &broker.unsaved else { return Err(Error::GrantNotSaved(cause)) };
         let tokens = set.tokens.clone();
-        unsaved.keep(UnsavedTokens { grant: grant.clone(), owner: owner.clone(), number: *number, set });
+        unsaved.keep(UnsavedTokens { account: account.clone(), owner: owner.clone(), number: *number, set });
         Ok(Attempt::Refreshed(tokens))
     }
 
     /// Writes down that the vendor has ended the grant, unless somebody has left newer tokens.
     pub(crate) async fn refuse(self, refusal: &VendorError) -> Result<Attempt, Error> {
         let Self { broker, account, deadline, .. } = &self;
-        if self.adopt(self.number).await? {
+        if self.adopt().await? {
+            self.give_back(0).await?;
             return Ok(Attempt::Busy);
         }
         events::refused(&account.grant, refusal);
@@ -391,6 +390,7 @@ impl<'a> Taken<'a> {
         }
         if self.before.asking_owner.is_some() {
             after.asking_since = Some(0);
+            after.doubts.clone_from(&self.before.doubts);
         } else {
             after.stop_asking();
         }
@@ -455,21 +455,35 @@ async fn store(
     }
 }
 
+/// Revokes what a grant was given that is being removed. One that was brought along is its owner's.
+async fn revoke_new(broker: &Broker, account: &Account, set: &TokenSet) -> Result<(), StoreError> {
+    if !account.grant.is_imported() {
+        let settings = Settings::of(broker, &account.instance)?;
+        revoke_unkept(broker, &account.instance, &settings, set).await;
+    }
+    Ok(())
+}
+
 /// Stores the tokens that the table did not take before, one attempt each. Tells how many are left.
 pub async fn save(broker: &Broker) -> usize {
     let Some(unsaved) = &broker.unsaved else { return 0 };
     for tokens in unsaved.all() {
         let once = Deadline::new(Stopwatch::start(), Patience { attempts: 1, ..broker.patience });
-        let UnsavedTokens { grant, owner, number, set } = &tokens;
-        match store(broker, grant.clone(), owner, *number, set, once).await {
-            Ok(stored) => {
-                if let Stored::Kept(kept) = stored {
-                    events::refreshed(&kept);
-                }
-                unsaved.forget(&tokens);
+        let UnsavedTokens { account, owner, number, set } = &tokens;
+        let saved = match store(broker, account.grant.clone(), owner, *number, set, once).await {
+            Ok(Stored::Kept(kept)) => {
+                events::refreshed(&kept);
+                Ok(())
             }
+            Ok(Stored::Newer) => Ok(()),
+            Ok(Stored::Gone) => revoke_new(broker, account, set).await,
+            Err(cause) => Err(cause),
+        };
+        match saved {
+            Ok(()) => unsaved.forget(&tokens),
             Err(cause) => {
-                tracing::warn!(instance = grant.instance.0, %cause, "new tokens are still in memory alone");
+                let instance = account.instance.id.0;
+                tracing::warn!(instance, %cause, "new tokens are still in memory alone");
             }
         }
     }

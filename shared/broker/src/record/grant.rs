@@ -64,6 +64,9 @@ pub struct Grant {
     pub asking_owner: Option<String>,
     /// Since when; 0: whoever it was has certainly ended, and may have asked.
     pub asking_since: Option<Timestamp>,
+    /// The numbers that those have drawn who are asking, or asked and have not said how that ended; the latest is last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<u64>,
     /// The number of the settings that the vendor refused these tokens with.
     pub refused: Option<u64>,
     /// When the access token was issued.
@@ -107,7 +110,7 @@ pub(crate) const OF_TOKENS: &[&str] = &[
 ];
 
 /// Those that a new consent states besides.
-pub(crate) const OF_CONSENT: &[&str] = &["last", "client", "asking_owner", "asking_since"];
+pub(crate) const OF_CONSENT: &[&str] = &["last", "client", "asking_owner", "asking_since", "doubts"];
 
 /// Somebody is asking the vendor, or was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +141,7 @@ impl Grant {
             leaving: None,
             asking_owner: None,
             asking_since: None,
+            doubts: Vec::new(),
             refused: None,
             access_issued: 0,
             access_expires: None,
@@ -214,10 +218,20 @@ impl Grant {
         self.note(tokens);
     }
 
+    /// Gives the numbers that are in doubt once somebody asks with another. So many may have died in a row that the oldest
+    /// are not worth a look.
+    pub(crate) fn doubts_with(&self, number: u64) -> Vec<u64> {
+        const LOOKED_FOR: usize = 8;
+        let before = if self.asking_owner.is_some() { self.doubts.as_slice() } else { &[] };
+        let latest = &before[before.len().saturating_sub(LOOKED_FOR)..];
+        latest.iter().copied().chain([number]).collect()
+    }
+
     /// Nobody is asking any more.
     pub(crate) fn stop_asking(&mut self) {
         self.asking_owner = None;
         self.asking_since = None;
+        self.doubts.clear();
     }
 
     /// It may still change.

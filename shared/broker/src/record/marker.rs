@@ -14,6 +14,9 @@ use crate::store::records::{self, Condition, Item, Key, Registry, Written};
 /// How long the marker of a code stays, in seconds: longer than any vendor's codes live.
 const KEPT: Timestamp = 86_400;
 
+/// How often a marker is written while another comes and goes.
+const ATTEMPTS: usize = 5;
+
 /// The record of a code that is being exchanged, or was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
@@ -49,14 +52,26 @@ pub(crate) async fn put(
     marker: &Marker,
 ) -> Result<Option<Marker>, StoreError> {
     let owner = json!(marker.owner);
-    match registry.insert(&key(name), records::to_item(marker)?).await? {
-        Written::Refused(Some(found)) if found.get("owner") != Some(&owner) => read(found).map(Some),
-        _ => Ok(None),
+    for _ in 0..ATTEMPTS {
+        match registry.insert(&key(name), records::to_item(marker)?).await? {
+            Written::Refused(Some(found)) if found.get("owner") != Some(&owner) => {
+                return read(found).map(Some);
+            }
+            // The one that was in the way has gone since.
+            Written::Refused(None) => {}
+            Written::Done(_) | Written::Refused(Some(_)) => return Ok(None),
+        }
     }
+    Err(StoreError::Unavailable("a marker comes and goes".into()))
 }
 
-/// Takes a marker away, so that its code can be sent again: it certainly was not acted on.
-pub(crate) async fn free(
+/// Takes the marker away that this one has written, so that its code can be sent again: it certainly was not acted on.
+pub(crate) async fn free(registry: &dyn Registry, name: &str, owner: &str) -> Result<bool, StoreError> {
+    registry.remove(&key(name), vec![Condition::Equals("owner", owner.into())]).await
+}
+
+/// Takes the marker of an instance away that is being removed.
+pub(crate) async fn remove(
     registry: &dyn Registry,
     name: &str,
     instance: InstanceId,

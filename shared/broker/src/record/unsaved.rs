@@ -3,14 +3,15 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::record::account::Account;
 use crate::record::grant::Grant;
 use crate::record::tokens::{TokenSet, Tokens};
 
 /// What a vendor gave, and the table did not take.
 #[derive(Debug, Clone)]
 pub(crate) struct UnsavedTokens {
-    /// The grant as whoever asked has read it.
-    pub(crate) grant: Grant,
+    /// The account as whoever asked has read it.
+    pub(crate) account: Account,
     /// Who asked.
     pub(crate) owner: String,
     /// The number of the tokens.
@@ -37,9 +38,11 @@ impl Unsaved {
     /// Gives a grant's tokens, if they are newer than those that are stored.
     pub(crate) fn newer_than(&self, grant: &Grant) -> Option<Tokens> {
         let unsaved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_grant = |tokens: &&UnsavedTokens| tokens.grant.instance == grant.instance;
-        let is_newer = |tokens: &&UnsavedTokens| (tokens.grant.family, tokens.number) > grant.place();
-        unsaved.iter().filter(of_grant).find(is_newer).map(|tokens| tokens.set.tokens.clone())
+        let place = |tokens: &UnsavedTokens| (tokens.account.grant.family, tokens.number);
+        let newer = unsaved.iter().filter(|tokens| {
+            tokens.account.grant.instance == grant.instance && place(tokens) > grant.place()
+        });
+        newer.max_by_key(|tokens| place(tokens)).map(|tokens| tokens.set.tokens.clone())
     }
 
     /// Gives all of them, to be stored.
