@@ -204,8 +204,7 @@ impl Database {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(WorkError::Store(error))) => Err(error),
             Ok(Err(WorkError::Sqlite(error))) => {
-                if let (Some(ErrorCode::DiskFull), Some(ballast)) = (error.sqlite_error_code(), &self.ballast)
-                {
+                if let Some(ballast) = self.ballast.as_ref().filter(|_| has_no_room(&error)) {
                     ballast.give_up();
                 }
                 Err(working(&error))
@@ -254,6 +253,11 @@ fn check(connection: &Connection) -> rusqlite::Result<String> {
 
 fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// A quota that is used up is an I/O error for SQLite.
+fn has_no_room(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
 }
 
 fn opening(path: &Path, error: &rusqlite::Error) -> OpenError {

@@ -89,6 +89,9 @@ pub enum Error {
     /// again.
     #[error("The vendor granted access and it could not be kept here; ask the user to consent again")]
     GrantNotSaved(StoreError),
+    /// The vendor granted, and the grant is kept; a store failed at what follows. The same request goes on with it.
+    #[error("Access was granted and is kept, and the store failed after that; send the same request again")]
+    Unfinished(StoreError),
     /// A store did not do what it was asked.
     #[error("{}", match .0 {
         StoreError::Unavailable(_) | StoreError::Denied(_) => "The store is busy; try again in a moment",
@@ -105,8 +108,16 @@ impl Error {
     pub fn certainly_not_granted(&self) -> bool {
         match self {
             Self::Vendor(cause) => cause.certainly_not_acted_on(),
-            Self::GrantNotSaved(_) => false,
+            Self::GrantNotSaved(_) | Self::Unfinished(_) => false,
             _ => true,
+        }
+    }
+
+    /// What the failure of a store means once a grant is kept.
+    pub(crate) fn after_the_grant(self) -> Self {
+        match self {
+            Self::Store(cause) => Self::Unfinished(cause),
+            error => error,
         }
     }
 
@@ -117,6 +128,7 @@ impl Error {
             self,
             Self::GrantNotSaved(_)
                 | Self::Store(StoreError::Damaged(_) | StoreError::Denied(_))
+                | Self::Unfinished(StoreError::Damaged(_) | StoreError::Denied(_))
                 | Self::Internal(_)
         )
     }
@@ -125,7 +137,9 @@ impl Error {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Vendor(VendorError::Busy { retry_after, .. }) => Some(*retry_after),
-            Self::Store(StoreError::Unavailable(_) | StoreError::Denied(_)) | Self::Incomplete(_) => Some(1),
+            Self::Store(StoreError::Unavailable(_) | StoreError::Denied(_))
+            | Self::Unfinished(_)
+            | Self::Incomplete(_) => Some(1),
             Self::Locked(seconds)
             | Self::CodeInUse(seconds)
             | Self::RefreshUnderWay(seconds)

@@ -81,6 +81,7 @@ pub fn status(error: &broker::Error) -> StatusCode {
         | E::AppIncomplete(_) => StatusCode::CONFLICT,
         E::Vendor(VendorError::Busy { .. })
         | E::Store(StoreError::Unavailable(_) | StoreError::Denied(_))
+        | E::Unfinished(_)
         | E::RefreshUnderWay(_)
         | E::Paused(_)
         | E::Incomplete(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -1,6 +1,8 @@
 //! A code, or a token that was brought along, is sent to the vendor once, however often it comes. The vendor here ends what
 //! it gave for a code that comes twice (RFC 6749 section 10.5).
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use broker::Error;
 use broker::grant::obtain::GrantSource;
 use broker::grant::settings::Edit;
@@ -151,10 +153,56 @@ async fn a_repeat_whose_marker_cannot_be_written_leaves_the_first_ones() {
     let (machine, family) = started().await;
     let made = create(&machine.sound()).await.unwrap();
     let edit = Edit::default();
+    // It finds no marker, and stands still; then the first one's is there, and the answer that says so is lost.
+    let (stood, lost) = (AtomicBool::new(false), AtomicBool::new(false));
+    let plan = Plan::by(move |_, operation| match (operation.name, operation.of) {
+        ("registry update", _) if !stood.swap(true, Ordering::SeqCst) => Some(Fault::StopBefore),
+        ("registry insert", "marker") if !lost.swap(true, Ordering::SeqCst) => Some(Fault::LosesReply),
+        _ => None,
+    });
+    let (broker, source) = (machine.planned(&plan), code());
+    let mut repeating = Box::pin(consent_with(&broker, &made, &source, &edit));
+    plan.stops_in(&mut repeating).await;
     consent_with(&machine.sound(), &made, &code(), &edit).await.unwrap();
-    // The store finds the first one's marker, and its answer is lost.
-    let plan = Plan::at_of("registry insert", "marker", 1, Fault::LosesReply);
-    consent_with(&machine.planned(&plan), &made, &code(), &edit).await.unwrap_err();
+    plan.wake();
+    repeating.await.unwrap_err();
     assert_eq!(ended(&consent_with(&machine.sound(), &made, &code(), &edit).await), Ok(1));
     one_lives(&machine, &family, 2).await;
+}
+
+#[tokio::test]
+async fn a_repeat_writes_the_settings_that_the_first_request_died_before() {
+    let (machine, family) = started().await;
+    let made = create(&machine.sound()).await.unwrap();
+    let edit = Edit { name: Some("Renamed".into()), ..Edit::default() };
+    // The slot, the commit, and then the settings.
+    let plan = Plan::at_of("registry update", "instance", 2, Fault::StopBefore);
+    plan.stops_in(consent_with(&machine.planned(&plan), &made, &code(), &edit)).await;
+    assert_ne!(machine.instance().await.name, "Renamed");
+    let repeated = consent_with(&machine.sound(), &made, &code(), &edit).await.unwrap();
+    assert_eq!((repeated.name.as_str(), machine.instance().await.name.as_str()), ("Renamed", "Renamed"));
+    one_lives(&machine, &family, 2).await;
+}
+
+#[tokio::test]
+async fn a_repeat_does_not_take_the_place_of_the_first_request() {
+    let (machine, family) = started().await;
+    let made = create(&machine.sound()).await.unwrap();
+    consent_with(&machine.sound(), &made, &code(), &Edit::default()).await.unwrap();
+    let before = machine.instance().await.consents;
+    consent_with(&machine.sound(), &made, &code(), &Edit::default()).await.unwrap();
+    assert_eq!(machine.instance().await.consents, before, "it draws no number");
+    one_lives(&machine, &family, 2).await;
+}
+
+#[tokio::test]
+async fn a_store_that_fails_once_the_grant_is_kept_does_not_count_as_no_grant() {
+    let (machine, family) = started().await;
+    let plan = Plan::at_of("registry update", "instance", 1, Fault::Fails);
+    let error = create_of(&machine.planned(&plan), code()).await.unwrap_err();
+    assert_eq!((error.status().as_u16(), error.certainly_not_granted()), (503, false), "{error}");
+    machine.pass(361);
+    machine.sweep().await;
+    assert_eq!(ended(&create_of(&machine.sound(), code()).await), Ok(1));
+    one_lives(&machine, &family, 1).await;
 }

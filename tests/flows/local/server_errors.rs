@@ -17,12 +17,14 @@ fn faults() -> Vec<Error> {
         Error::Store(damaged()),
         Error::GrantNotSaved(damaged()),
         Error::Store(StoreError::Denied("a right is missing".into())),
+        Error::Unfinished(damaged()),
     ]
 }
 
 fn troubles() -> Vec<Error> {
     vec![
         Error::Store(StoreError::Unavailable("throttled".into())),
+        Error::Unfinished(StoreError::Unavailable("throttled".into())),
         Error::Incomplete("there is more to do".into()),
         Error::Vendor(VendorError::Unreachable("no such host".into())),
         Error::Vendor(VendorError::InDoubt("no answer".into())),

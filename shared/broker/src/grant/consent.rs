@@ -1,8 +1,10 @@
 //! A new consent takes the place of the old one: the instance keeps its id and its token, and has new tokens at the vendor.
 //!
-//! 1. **Slot.** Consents of one instance stand in line, so that their numbers have the vendor's order: a vendor may end
-//!    the grant of an older consent. Whoever finds the slot taken is told so, and has not used the code.
-//! 2. **Marker.** The code is written down, so that it is sent once.
+//! 1. **Marker.** A code that was sent before is not sent again. Its repeat only writes the settings that it brings: the
+//!    first request may have died before it did.
+//! 2. **Slot.** Consents of one instance stand in line, so that their numbers have the vendor's order: a vendor may end
+//!    the grant of an older consent. Whoever finds the slot taken is told so, and has not used the code. Then the code is
+//!    written down, on the condition that nobody has done so meanwhile.
 //! 3. **Exchange.** With the new settings, if the request brings any.
 //! 4. **Commit.** One write of the grant, if no later consent is there. No refresh has to be waited for.
 //! 5. The settings that were brought are written, unless a later consent has been given.
@@ -20,7 +22,7 @@ use crate::grant::revoke::revoke_unkept;
 use crate::grant::settings::{self, Edit};
 use crate::grant::write::{self, Outcome};
 use crate::grant::{rest, schedule, settle};
-use crate::id::UserId;
+use crate::id::{InstanceId, UserId};
 use crate::random;
 use crate::record::account::{self, Account};
 use crate::record::grant::{self, Grant, OF_CONSENT, OF_TOKENS, State, certainly_ended};
@@ -62,8 +64,14 @@ pub async fn consent(
     callback: &BTreeMap<String, String>,
     deadline: Deadline,
 ) -> Result<Account, Error> {
+    let element = broker.catalogue.element(&account.instance.element)?;
+    let settings = settings_of(broker, &account.instance, edit)?;
+    let pair = settings.credential_source().pair(broker).await?;
+    let id = account.instance.id;
+    if let Some(found) = marker::find(&*broker.registry, &source.marker(broker, element, &pair)).await? {
+        return repeat(broker, id, &found, edit, deadline).await;
+    }
     let consent = take_slot(broker, account, edit, deadline).await?;
-    let element = broker.catalogue.element(&consent.instance.element)?;
     let pair = match consent.settings.credential_source().pair(broker).await {
         Ok(pair) => pair,
         Err(error) => {
@@ -74,15 +82,10 @@ pub async fn consent(
     let name = source.marker(broker, element, &pair);
     if let Some(found) = consent.mark(source, &name).await? {
         consent.end_slot().await;
-        let is_own = found.instance == consent.instance.id;
-        return if is_own {
-            repeated(broker, consent.instance.user, &found).await
-        } else {
-            Err(Error::CodeUsed)
-        };
+        return repeat(broker, id, &found, edit, deadline).await;
     }
     match obtain(broker, element, &consent.settings, source, consent.since, deadline).await {
-        Ok(granted) => consent.keep(granted, callback).await,
+        Ok(granted) => consent.keep(granted, callback, source).await,
         Err(error) if error.certainly_not_granted() => {
             consent.end_slot().await;
             free(broker, &name, &consent.instance, &consent.owner).await;
@@ -92,6 +95,30 @@ pub async fn consent(
             events::in_doubt(&consent.instance, "the exchange of a new consent");
             Err(error)
         }
+    }
+}
+
+/// Answers a consent whose code was sent before. What else the request says is done.
+async fn repeat(
+    broker: &Broker,
+    id: InstanceId,
+    found: &Marker,
+    edit: &Edit,
+    deadline: Deadline,
+) -> Result<Account, Error> {
+    if found.instance != id {
+        return Err(Error::CodeUsed);
+    }
+    let account = repeated(broker, found.user, found).await?;
+    let instance = settings::change(broker, account.instance.clone(), edit, deadline).await?;
+    Ok(account.with(instance))
+}
+
+/// The settings that a vendor is asked with: those that an edit makes of an instance's.
+fn settings_of(broker: &Broker, instance: &Instance, edit: &Edit) -> Result<Settings, Error> {
+    match settings::merged(broker, instance, edit, true)? {
+        Some(settings) => Ok(settings),
+        None => Settings::of(broker, instance).map_err(Error::from),
     }
 }
 
@@ -151,10 +178,7 @@ async fn take_slot<'a>(
             return Err(Error::Locked(u64::try_from(left).unwrap_or(1)));
         } else {
             report_unknown_end(seen, grant);
-            let settings = match settings::merged(broker, seen, edit, true)? {
-                Some(settings) => settings,
-                None => Settings::of(broker, seen)?,
-            };
+            let settings = settings_of(broker, seen, edit)?;
             let number = seen.consents + 1;
             let change = Change::default()
                 .and(Instance::is_live())
@@ -244,7 +268,12 @@ impl Consent<'_> {
     }
 
     /// Keeps what the vendor has granted.
-    async fn keep(self, granted: Granted, callback: &BTreeMap<String, String>) -> Result<Account, Error> {
+    async fn keep(
+        self,
+        granted: Granted,
+        callback: &BTreeMap<String, String>,
+        source: &GrantSource,
+    ) -> Result<Account, Error> {
         let told = obtain::told(&granted, callback);
         let set = TokenSet { tokens: granted.tokens, told, settings: self.instance.number };
         let grant = match self.commit(&set).await {
@@ -254,7 +283,10 @@ impl Consent<'_> {
                 return Err(Error::GrantNotSaved(cause));
             }
             Err(error) => {
-                revoke_unkept(self.broker, &self.instance, &self.settings, &set).await;
+                // What was brought along is its owner's.
+                if source.is_code() {
+                    revoke_unkept(self.broker, &self.instance, &self.settings, &set).await;
+                }
                 return Err(error);
             }
         };
@@ -263,7 +295,7 @@ impl Consent<'_> {
             self.end_slot().await;
         }
         events::reauthenticated(&self.instance);
-        let instance = self.write_settings(&set).await?;
+        let instance = self.write_settings(&set).await.map_err(Error::after_the_grant)?;
         let instance = match write_copy(self.broker, instance.clone(), &grant).await {
             Ok(instance) => instance,
             Err(cause) => {

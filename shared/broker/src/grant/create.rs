@@ -241,9 +241,8 @@ impl Creation<'_> {
             import::go_on(self.broker, &self.pending, Some(&self.pending.consent_owner), self.deadline)
                 .await?
         } else {
-            let Some(instance) =
-                make_live(self.broker, &self.pending, &grant, &set.told, self.deadline).await?
-            else {
+            let made = make_live(self.broker, &self.pending, &grant, &set.told, self.deadline).await;
+            let Some(instance) = made.map_err(Error::after_the_grant)? else {
                 // The sweep has removed it meanwhile, and then removes the grant too.
                 fence(self.broker, grant.instance).await?;
                 return Err(self.not_kept(&set, None).await);

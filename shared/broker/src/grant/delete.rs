@@ -13,7 +13,7 @@
 use serde_json::json;
 
 use crate::Broker;
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 use crate::error::Error;
 use crate::events;
 use crate::grant::revoke::revoke_grant;
@@ -133,10 +133,17 @@ pub(crate) async fn fence(broker: &Broker, id: InstanceId) -> Result<Option<Gran
     let now = broker.clock.now();
     let change = Change::default().and(Grant::is_live()).set("state", json!(grant::State::Ending));
     let change = change.set("ending_since", now).set(DUE, now + SWEEP_AFTER);
-    match broker.registry.update(&grant::key(id), change).await? {
-        Written::Done(item) | Written::Refused(Some(item)) => records::from_item(item).map(Some),
-        Written::Refused(None) => Ok(None),
+    let mut grant: Grant = match broker.registry.update(&grant::key(id), change).await? {
+        Written::Done(item) | Written::Refused(Some(item)) => records::from_item(item)?,
+        Written::Refused(None) => return Ok(None),
+    };
+    if let Some(since) = grant.ending_since.filter(|since| clock::is_ahead(*since, now)) {
+        // A clock was wrong: nobody can have begun after now.
+        let change = Change::when("ending_since", since).set("ending_since", now).set(DUE, now + SWEEP_AFTER);
+        broker.registry.update(&grant.key(), change).await?;
+        grant.ending_since = Some(now);
     }
+    Ok(Some(grant))
 }
 
 /// Revokes a grant, as well as it can be done. Tells whether the vendor has ended it.

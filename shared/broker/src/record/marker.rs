@@ -65,6 +65,11 @@ pub(crate) async fn put(
     Err(StoreError::Unavailable("a marker comes and goes".into()))
 }
 
+/// Finds the marker of a name.
+pub(crate) async fn find(registry: &dyn Registry, name: &str) -> Result<Option<Marker>, StoreError> {
+    registry.get(&key(name)).await?.map(read).transpose()
+}
+
 /// Takes the marker away that this one has written, so that its code can be sent again: it certainly was not acted on.
 pub(crate) async fn free(registry: &dyn Registry, name: &str, owner: &str) -> Result<bool, StoreError> {
     registry.remove(&key(name), vec![Condition::Equals("owner", owner.into())]).await
