@@ -5,5 +5,6 @@ mod events;
 mod faults;
 mod keys;
 mod log;
+mod reconcile;
 mod stores;
 mod variables;

@@ -16,6 +16,8 @@ pub(crate) mod odd_requests;
 mod oidc_provider;
 mod outages;
 mod refresh;
+mod resealing;
+mod restores;
 mod revisions;
 mod smoke;
 mod sweep;

@@ -44,6 +44,14 @@ pub async fn secret(value: &str) -> String {
     name
 }
 
+/// Adds a master secret to those of a secret in moto's Secrets Manager, as an operator rotates keys.
+pub async fn add_key(name: &str) {
+    let client = clients(secrets_manager()).await.secrets_manager;
+    let old = client.get_secret_value().secret_id(name).send().await.unwrap().secret_string.unwrap();
+    let both = format!("{old} {}", random::secret());
+    client.put_secret_value().secret_id(name).secret_string(both).send().await.unwrap();
+}
+
 /// Gives a registry with a table of its own in dynalite, and the table's name.
 pub async fn registry() -> (DynamoRegistry, String) {
     let client = clients(dynamodb()).await.dynamodb;

@@ -14,6 +14,7 @@ use broker::record::user::FirstUser;
 use broker::seal::element_token::TokenKeys;
 use broker::seal::key::Key;
 use broker::seal::keyring::Keyring;
+use broker::store::keys::Keys;
 use broker::store::retry::{Health, Patience};
 use broker::store::secrets::TokenStore;
 use lambda_http::http::HeaderMap;
@@ -56,7 +57,8 @@ impl Inside {
             vault: None,
             vault_health: Health::default(),
             opened: TokenCache::default(),
-            keyring: Keyring::new(&Key::derive(b"master", "grant")),
+            keys: Keys::fixed(Keyring::new(&Key::derive(b"master", "grant"))),
+            marker_key: Key::derive(b"master", "marker"),
             health: Arc::default(),
             unsaved: None,
             patience: Patience::default(),

@@ -53,7 +53,7 @@ impl Function {
     }
 
     /// Gives the binary and the variables that it is started with.
-    pub(crate) fn deployed(&self) -> (&Path, &BTreeMap<String, String>) {
+    pub fn deployed(&self) -> (&Path, &BTreeMap<String, String>) {
         (&self.binary, &self.variables)
     }
 

@@ -29,6 +29,7 @@ use broker::record::tokens::{TokenCache, TokenSet, Tokens};
 use broker::seal::element_token::TokenKeys;
 use broker::seal::key::Key;
 use broker::seal::keyring::Keyring;
+use broker::store::keys::Keys;
 use broker::store::records::{self, Registry};
 use broker::store::retry::{Deadline, Health, Patience};
 use broker::store::secrets::{TokenStore, Vault};
@@ -120,7 +121,8 @@ impl Machine {
             vault,
             vault_health: Health::default(),
             opened: TokenCache::default(),
-            keyring: keyring(),
+            keys: Keys::fixed(keyring()),
+            marker_key: Key::derive(b"master", "marker"),
             health: Arc::default(),
             unsaved: None,
             patience: Patience { attempts: ATTEMPTS, wait: Duration::ZERO, ..Patience::default() },

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use broker::clock::Timestamp;
 use broker::store::StoreError;
-use broker::store::records::{Change, Condition, Due, Item, Key, Page, Registry, Written};
+use broker::store::records::{Change, Condition, Due, Item, Key, Page, Registry, Scanned, Written};
 use broker::store::secrets::{PutError, Vault};
 use secrecy::SecretString;
 
@@ -29,7 +29,9 @@ impl Operation<'_> {
 
     /// Tells whether it changes the store.
     pub fn is_write(&self) -> bool {
-        !matches!(self.name, "vault get" | "registry get" | "registry list" | "registry due")
+        const READS: [&str; 6] =
+            ["vault get", "vault list", "registry get", "registry list", "registry due", "registry scan"];
+        !READS.contains(&self.name)
     }
 }
 
@@ -109,6 +111,14 @@ impl<V: Vault, H: Hook> Vault for Hooked<V, H> {
     async fn remove(&self, secret: &str) -> Result<(), StoreError> {
         self.make(operation("vault remove", secret), |store| store.remove(secret)).await
     }
+
+    async fn secrets(&self) -> Result<Vec<String>, StoreError> {
+        self.make(operation("vault list", ""), Vault::secrets).await
+    }
+
+    async fn versions(&self, secret: &str) -> Result<Vec<String>, StoreError> {
+        self.make(operation("vault list", secret), |store| store.versions(secret)).await
+    }
 }
 
 #[async_trait]
@@ -157,6 +167,10 @@ impl<R: Registry, H: Hook> Registry for Hooked<R, H> {
 
     async fn farthest(&self, agenda: &str, limit: usize) -> Result<Vec<Due>, StoreError> {
         self.make(operation("registry due", agenda), |store| store.farthest(agenda, limit)).await
+    }
+
+    async fn scan(&self, from: Option<&Key>, limit: usize) -> Result<Scanned, StoreError> {
+        self.make(operation("registry scan", ""), |store| store.scan(from, limit)).await
     }
 
     async fn next(&self, counter: &str) -> Result<u64, StoreError> {

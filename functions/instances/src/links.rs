@@ -1,6 +1,7 @@
 //! `/elements/{keyOrId}/links`: what visitors open to connect an account.
 
 use broker::Broker;
+use broker::client;
 use broker::clock::Timestamp;
 use broker::hosted_connect;
 use broker::id::{AppId, InstanceId, LinkId};
@@ -171,7 +172,7 @@ async fn client(
         (None, Some(own), _) => Ok(Client { id: own.to_owned(), app: None }),
         (None, None, Some(instance)) => match &instance.app {
             Some(id) => of_app(broker, user, element, id.clone()).await,
-            None => of_instance(broker, instance),
+            None => of_instance(broker, instance).await,
         },
         (None, None, None) => Err(Error::Invalid(
             "Name the client: `appId`, or oauth.api.key and oauth.api.secret in `configuration`".into(),
@@ -184,8 +185,8 @@ async fn of_app(broker: &Broker, user: &User, element: &Element, id: AppId) -> R
     Ok(Client { id: registered.client_id(&broker.connect()?.keyring)?, app: Some(id) })
 }
 
-fn of_instance(broker: &Broker, instance: &Instance) -> Result<Client, Error> {
-    let secrets = instance.secrets(&broker.keyring)?;
+async fn of_instance(broker: &Broker, instance: &Instance) -> Result<Client, Error> {
+    let secrets = client::secrets(broker, instance).await?;
     let lost = || StoreError::Damaged(format!("instance {} has no client", instance.id));
     Ok(Client { id: secrets.get(CLIENT_ID).ok_or_else(lost)?.expose_secret().to_owned(), app: None })
 }

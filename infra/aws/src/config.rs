@@ -14,6 +14,8 @@ use crate::StartError;
 
 /// The table of all records.
 pub const TABLE: &str = "VALETKEY_TABLE";
+/// After a restore, the table that was used before; optional.
+pub const REPLACED_TABLE: &str = "VALETKEY_REPLACED_TABLE";
 /// What the names of the secrets begin with where tokens rest.
 pub const SECRET_PREFIX: &str = "VALETKEY_SECRET_PREFIX";
 /// The KMS key that they are encrypted with; without it, the account's own.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use broker::Broker;
 use broker::clock::Clock;
 use broker::connect::open::LinkOpener;
@@ -13,6 +14,8 @@ use broker::record::user::FirstUser;
 use broker::seal::element_token::TokenKeys;
 use broker::seal::key::{self, Key};
 use broker::seal::keyring::Keyring;
+use broker::store::StoreError;
+use broker::store::keys::{KeySource, Keys};
 use broker::store::retry::{Health, Patience};
 use secrecy::{ExposeSecret, SecretString};
 use vendors::client::request::{Limits, Sender};
@@ -43,8 +46,8 @@ async fn for_api(clients: &Clients) -> Result<(Broker, SecretString), StartError
         secret(clients, config::ORGANIZATION_SECRET),
     )?;
     let first_user = Some(FirstUser { user_secret, organization_secret });
-    let (token_keys, pkce_key) = (token_keys(&masters)?, Config::pkce_key()?);
-    Ok((Broker { token_keys, pkce_key, first_user, ..base(clients, &grant_keys)? }, masters))
+    let pkce_key = Config::pkce_key()?;
+    Ok((Broker { pkce_key, first_user, ..with_tokens(base(clients, &grant_keys)?, &masters)? }, masters))
 }
 
 /// Builds what the vendors' callback is given: nobody logs in there, and instances are made.
@@ -56,7 +59,7 @@ pub async fn for_callback() -> Result<Broker, StartError> {
         secret(&clients, config::CONNECT_KEY_SECRET),
     )?;
     let connect = Some(connect(&key, &masters)?);
-    Ok(Broker { token_keys: token_keys(&masters)?, connect, ..base(&clients, &grant_keys)? })
+    Ok(Broker { connect, ..with_tokens(base(&clients, &grant_keys)?, &masters)? })
 }
 
 /// Puts hosted connect together for the functions that make links and take what came of them: what opens the
@@ -85,10 +88,17 @@ pub async fn for_sweep() -> Result<Broker, StartError> {
     base(&clients, &secret(&clients, config::GRANT_KEY_SECRET).await?)
 }
 
+/// Builds what brings a restored table up: what the sweep has, and the table that was used before, if there is one.
+pub async fn for_reconcile() -> Result<(Broker, Option<DynamoRegistry>), StartError> {
+    let clients = Clients::from_environment().await?;
+    let replaced = config::optional(config::REPLACED_TABLE);
+    let replaced = replaced.map(|table| DynamoRegistry::new(clients.dynamodb.clone(), table));
+    Ok((base(&clients, &secret(&clients, config::GRANT_KEY_SECRET).await?)?, replaced))
+}
+
 /// Builds what all have that touch grants; the keys of what a function does not do are drawn at random.
 fn base(clients: &Clients, grant_keys: &SecretString) -> Result<Broker, StartError> {
     let unused = |purpose| Key::derive(random::secret().as_bytes(), purpose);
-    let keyring = Keyring::of(&Key::derive_all(grant_keys.expose_secret(), "grant"));
     Ok(Broker {
         catalogue: Config::catalogue()?,
         clock: Clock::System,
@@ -97,7 +107,8 @@ fn base(clients: &Clients, grant_keys: &SecretString) -> Result<Broker, StartErr
         vault: Some(Arc::new(vault(clients)?)),
         vault_health: Health::default(),
         opened: TokenCache::default(),
-        keyring: keyring.ok_or(StartError::Malformed(config::GRANT_KEY_SECRET))?,
+        keys: Keys::read_from(GrantKeys(clients.clone()), grant_keyring(grant_keys)?),
+        marker_key: unused("marker"),
         health: Arc::default(),
         unsaved: None,
         patience: Patience::default(),
@@ -110,9 +121,33 @@ fn base(clients: &Clients, grant_keys: &SecretString) -> Result<Broker, StartErr
     })
 }
 
-fn token_keys(masters: &SecretString) -> Result<TokenKeys, StartError> {
-    TokenKeys::derive(masters.expose_secret(), "element-token")
-        .ok_or(StartError::Malformed(config::TOKEN_KEY_SECRET))
+/// Adds the keys that are made of the master secrets of element tokens. Markers are named with the first: it is never
+/// taken away.
+fn with_tokens(broker: Broker, masters: &SecretString) -> Result<Broker, StartError> {
+    let malformed = || StartError::Malformed(config::TOKEN_KEY_SECRET);
+    let masters = masters.expose_secret();
+    let token_keys = TokenKeys::derive(masters, "element-token").ok_or_else(malformed)?;
+    let marker_key = Key::derive_all(masters, "marker").into_iter().next().ok_or_else(malformed)?;
+    Ok(Broker { token_keys, marker_key, ..broker })
+}
+
+fn grant_keyring(masters: &SecretString) -> Result<Keyring, StartError> {
+    let keyring = Keyring::of(&Key::derive_all(masters.expose_secret(), "grant"));
+    keyring.ok_or(StartError::Malformed(config::GRANT_KEY_SECRET))
+}
+
+/// The secret that the keys of grants are made of.
+struct GrantKeys(Clients);
+
+#[async_trait]
+impl KeySource for GrantKeys {
+    async fn read(&self) -> Result<Keyring, StoreError> {
+        let read = async { grant_keyring(&secret(&self.0, config::GRANT_KEY_SECRET).await?) };
+        read.await.map_err(|error| match error {
+            StartError::Secrets(cause) => cause,
+            error => StoreError::Denied(error.to_string()),
+        })
+    }
 }
 
 fn vault(clients: &Clients) -> Result<SecretsManagerVault, StartError> {

@@ -12,7 +12,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use broker::clock::Timestamp;
 use broker::random;
 use broker::store::StoreError;
-use broker::store::records::{AGENDA, Change, Condition, DUE, Due, Item, Key, Page, Registry, Written};
+use broker::store::records::{
+    AGENDA, COUNT, COUNTERS, Change, Condition, DUE, Due, Item, Key, Page, Registry, Scanned, Written,
+};
 use expression::Expression;
 
 use crate::failure::{is, store};
@@ -30,9 +32,6 @@ const REFUSED: &str = "ConditionalCheckFailedException";
 
 /// How often a batch is asked for.
 const BATCHES: u32 = 5;
-
-/// The attribute of a counter.
-const VALUE: &str = "value";
 
 /// Keeps records in a DynamoDB table.
 #[derive(Debug, Clone)]
@@ -243,20 +242,41 @@ impl Registry for DynamoRegistry {
         read.items.unwrap_or_default().iter().map(due).collect()
     }
 
+    async fn scan(&self, from: Option<&Key>, limit: usize) -> Result<Scanned, StoreError> {
+        let read = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .set_exclusive_start_key(from.map(primary))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| store("Scan", &error))?;
+        let named = |item| {
+            let (partition, sort) = place(&item)?;
+            Ok((Key::new(partition, sort), record(item)?))
+        };
+        let items =
+            read.items.unwrap_or_default().into_iter().map(named).collect::<Result<_, StoreError>>()?;
+        let next = read.last_evaluated_key.map(|last| place(&last)).transpose()?;
+        Ok(Scanned { items, next: next.map(|(partition, sort)| Key::new(partition, sort)) })
+    }
+
     async fn next(&self, counter: &str) -> Result<u64, StoreError> {
         let reply = self
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(primary(&Key::new("counter", counter))))
+            .set_key(Some(primary(&Key::new(COUNTERS, counter))))
             .update_expression("ADD #value :one")
-            .expression_attribute_names("#value", VALUE)
+            .expression_attribute_names("#value", COUNT)
             .expression_attribute_values(":one", AttributeValue::N("1".into()))
             .return_values(ReturnValue::UpdatedNew)
             .send()
             .await
             .map_err(|error| store("UpdateItem", &error))?;
-        let value = reply.attributes.as_ref().and_then(|found| found.get(VALUE)?.as_n().ok()?.parse().ok());
+        let value = reply.attributes.as_ref().and_then(|found| found.get(COUNT)?.as_n().ok()?.parse().ok());
         value.ok_or_else(|| StoreError::Damaged(format!("the counter {counter} has no number")))
     }
 }

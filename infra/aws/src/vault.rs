@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::types::Tag;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
 use broker::store::StoreError;
 use broker::store::secrets::{PutError, Vault};
 use secrecy::{ExposeSecret, SecretString};
@@ -119,5 +119,29 @@ impl Vault for SecretsManagerVault {
             Err(error) if is(&error, NOT_FOUND) => Ok(()),
             Err(error) => Err(store("DeleteSecret", &error)),
         }
+    }
+
+    async fn secrets(&self) -> Result<Vec<String>, StoreError> {
+        let ours = Filter::builder().key(FilterNameStringType::Name).values(&self.prefix).build();
+        let mut pages = self.client.list_secrets().filters(ours).into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.try_next().await.map_err(|error| store("ListSecrets", &error))? {
+            let names = page.secret_list.into_iter().flatten().filter_map(|secret| secret.name);
+            // The filter takes no notice of upper case.
+            found.extend(names.filter_map(|name| name.strip_prefix(&self.prefix).map(str::to_owned)));
+        }
+        Ok(found)
+    }
+
+    async fn versions(&self, secret: &str) -> Result<Vec<String>, StoreError> {
+        let listing = self.client.list_secret_version_ids().secret_id(self.name(secret));
+        let mut pages = listing.include_deprecated(true).into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) =
+            pages.try_next().await.map_err(|error| store("ListSecretVersionIds", &error))?
+        {
+            found.extend(page.versions.into_iter().flatten().filter_map(|version| version.version_id));
+        }
+        Ok(found)
     }
 }

@@ -29,6 +29,7 @@ use broker::seal::element_token::TokenKeys;
 use broker::seal::key::Key;
 use broker::seal::keyring::Keyring;
 use broker::store::StoreError;
+use broker::store::keys::Keys;
 use broker::store::records::{Item, Key as ItemKey, Registry, Written};
 use broker::store::retry::{Health, Patience};
 use broker::store::secrets::TokenStore;
@@ -124,7 +125,8 @@ pub async fn run(options: Options) -> Result<(), StartError> {
         vault: None,
         vault_health: Health::default(),
         opened: TokenCache::default(),
-        keyring,
+        keys: Keys::fixed(keyring),
+        marker_key: derive("marker"),
         health: Arc::clone(&health),
         unsaved: Some(Unsaved::default()),
         patience: Patience::default(),

@@ -26,7 +26,7 @@ pub async fn register(
     let id = AppId(random::dated(now));
     let registered = App {
         client: App::seal_client(&broker.connect()?.keyring, &id, pair.key.expose_secret()),
-        credentials: App::seal_credentials(&broker.keyring, &id, pair),
+        credentials: App::seal_credentials(&broker.keys.ring(), &id, pair),
         element: element.identity.key.clone(),
         id,
         user,
@@ -48,7 +48,8 @@ pub async fn replace(
 ) -> Result<App, Error> {
     let id = &registered.id;
     // Credentials that do not open any more are replaced by any.
-    let old = registered.credentials(&broker.keyring).ok();
+    let keys = broker.keys.to_open(&registered.credentials, broker.clock.now()).await?;
+    let old = registered.credentials(&keys).ok();
     if old.is_some_and(|old| old.key.expose_secret() != pair.key.expose_secret()) {
         return Err(Error::Conflict(format!(
             "The oauth.api.key of the app {id} stays, only oauth.api.secret can be changed: register another app for \
@@ -57,7 +58,7 @@ pub async fn replace(
     }
     let mut change = Change::default()
         .set("client", App::seal_client(&broker.connect()?.keyring, id, pair.key.expose_secret()))
-        .set("credentials", App::seal_credentials(&broker.keyring, id, pair));
+        .set("credentials", App::seal_credentials(&keys, id, pair));
     if let Some(name) = name {
         change = change.set("name", name);
     }

@@ -32,8 +32,8 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Opens an instance's.
-    pub(crate) fn of(broker: &Broker, instance: &Instance) -> Result<Self, StoreError> {
-        let secrets = instance.secrets(&broker.keyring)?;
+    pub(crate) async fn of(broker: &Broker, instance: &Instance) -> Result<Self, StoreError> {
+        let secrets = secrets(broker, instance).await?;
         let Instance { user, configuration: open, app, client, .. } = instance.clone();
         Ok(Self { user, open, secrets, app, client })
     }
@@ -42,6 +42,14 @@ impl Settings {
     pub(crate) fn credential_source(&self) -> CredentialSource<'_> {
         CredentialSource { user: self.user, app: self.app.as_ref(), secrets: &self.secrets }
     }
+}
+
+/// Opens the secrets of an instance's configuration.
+pub async fn secrets(
+    broker: &Broker,
+    instance: &Instance,
+) -> Result<BTreeMap<String, SecretString>, StoreError> {
+    instance.secrets(&*broker.keys.to_open(&instance.sealed, broker.clock.now()).await?)
 }
 
 /// Where the key and secret of the client that asks a vendor come from.
@@ -90,7 +98,8 @@ impl CredentialSource<'_> {
 async fn read(broker: &Broker, user: UserId, id: &AppId) -> Result<Arc<ClientCredentials>, Error> {
     let found = app::read(&*broker.registry, user, id).await?;
     let found = found.ok_or_else(|| Error::AppIncomplete(id.clone()))?;
-    let pair = Arc::new(found.credentials(&broker.keyring)?);
-    broker.clients.keep(id, broker.clock.now(), &pair);
+    let now = broker.clock.now();
+    let pair = Arc::new(found.credentials(&*broker.keys.to_open(&found.credentials, now).await?)?);
+    broker.clients.keep(id, now, &pair);
     Ok(pair)
 }

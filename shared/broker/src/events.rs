@@ -247,6 +247,16 @@ pub fn ended(link: &Link, ended: &Ended) {
     }
 }
 
+/// A round over all records has ended that seals what older keys have sealed with the newest.
+pub(crate) fn resealed(newest: &str, found: u64, done: bool) {
+    let text = if done {
+        "every record is sealed with the newest key: the older ones can be taken away"
+    } else {
+        "a round over all records has ended; older keys are needed until it is said that they are not"
+    };
+    tracing::info!(count.SealedWithOlderKey = found, newest, done, "{text}");
+}
+
 /// What a pass of the sweep has done.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -258,18 +268,21 @@ pub struct Report {
     pub finished: u64,
     /// Those that could not be: most are tried again later, some have ended.
     pub failed: u64,
+    /// The records that were sealed again, with the newest key.
+    pub resealed: u64,
     /// How long the oldest refresh has been due that was not made, in seconds; 0 when all were.
     pub oldest: Timestamp,
 }
 
 /// A pass of the sweep has ended.
 pub(crate) fn swept(report: &Report) {
-    let Report { looked_at, refreshed, finished, failed, oldest } = *report;
+    let Report { looked_at, refreshed, finished, failed, resealed, oldest } = *report;
     tracing::info!(
         looked_at,
         refreshed,
         finished,
         failed,
+        resealed,
         seconds.OldestDue = oldest,
         "a pass of the sweep has ended"
     );

@@ -17,7 +17,9 @@
 //! | [`consent`] | a new consent takes the place of the old |
 //! | `import` | the first refresh of a token that was brought along |
 //! | [`create`] | from a code, or a token that was brought along, to a live instance |
+//! | `reseal` | what older keys have sealed is sealed again |
 //! | [`sweep`] | what is done when nobody calls |
+//! | [`reconcile`] | after the table was restored from a backup |
 
 mod rest;
 
@@ -49,4 +51,8 @@ mod import;
 
 pub mod create;
 
+mod reseal;
+
 pub mod sweep;
+
+pub mod reconcile;

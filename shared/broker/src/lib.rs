@@ -31,7 +31,7 @@ use crate::record::unsaved::Unsaved;
 use crate::record::user::FirstUser;
 use crate::seal::element_token::TokenKeys;
 use crate::seal::key::Key;
-use crate::seal::keyring::Keyring;
+use crate::store::keys::Keys;
 use crate::store::records::Registry;
 use crate::store::retry::{Deadline, Health, Patience};
 use crate::store::secrets::{TokenStore, Vault};
@@ -71,7 +71,9 @@ pub struct Broker {
     /// The tokens that were read from there in the last five minutes.
     pub opened: TokenCache,
     /// The keys that tokens and other secrets in records are sealed with.
-    pub keyring: Keyring,
+    pub keys: Keys,
+    /// The key that codes and imported tokens are named with, so that none is sent twice. It never changes.
+    pub marker_key: Key,
     /// Whether the table takes writes, as far as this process has seen.
     pub health: Arc<Health>,
     /// Tokens that no store took, where the process lives on to store them later.

@@ -1,6 +1,8 @@
-//! The two seams: where records are, and where secrets are.
+//! The seams: where records are, where tokens rest, and where the keys come from.
 
 pub mod error;
+
+pub mod keys;
 
 pub mod records;
 

@@ -8,6 +8,30 @@ use crate::descriptor::{
     ResponseMode, RevokedBy, Setting, is_secret_key,
 };
 
+/// The parameters of an authorization request that valetkey sets.
+const AUTHORIZE_PARAMETERS: &[&str] = &[
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+];
+
+/// Those of a request to the token or revocation endpoint.
+const ENDPOINT_PARAMETERS: &[&str] = &[
+    "grant_type",
+    "code",
+    "code_verifier",
+    "redirect_uri",
+    "client_id",
+    "client_secret",
+    "refresh_token",
+    "token",
+    "token_type_hint",
+];
+
 /// Lists what is wrong with the elements of one file, each with the field it is about; empty when
 /// nothing is.
 pub fn problems(elements: &[Element]) -> Vec<String> {
@@ -158,19 +182,7 @@ fn authorize(authorize: &Authorize, found: &mut Vec<String>) {
                 .push(format!("`oauth2.authorize.parameters` holds `{name}`, which `extra` does not define"));
         }
     }
-    for reserved in [
-        "response_type",
-        "client_id",
-        "redirect_uri",
-        "scope",
-        "state",
-        "code_challenge",
-        "code_challenge_method",
-    ] {
-        if authorize.extra.contains_key(reserved) {
-            found.push(format!("`oauth2.authorize.extra` must not set `{reserved}`, which valetkey sets"));
-        }
-    }
+    reserved("oauth2.authorize", &authorize.extra, AUTHORIZE_PARAMETERS, found);
 }
 
 fn endpoint(
@@ -180,21 +192,15 @@ fn endpoint(
     found: &mut Vec<String>,
 ) {
     url(&format!("{field}.url"), &endpoint.url, known, found);
-    for reserved in [
-        "grant_type",
-        "code",
-        "code_verifier",
-        "redirect_uri",
-        "client_id",
-        "client_secret",
-        "refresh_token",
-        "token",
-        "token_type_hint",
-    ] {
-        if endpoint.extra.contains_key(reserved) {
-            found.push(format!("`{field}.extra` must not set `{reserved}`, which valetkey sets"));
-        }
-    }
+    reserved(field, &endpoint.extra, ENDPOINT_PARAMETERS, found);
+}
+
+/// Refuses what valetkey sets itself.
+fn reserved(field: &str, extra: &BTreeMap<String, String>, ours: &[&str], found: &mut Vec<String>) {
+    let set = ours.iter().filter(|parameter| extra.contains_key(**parameter));
+    found.extend(
+        set.map(|parameter| format!("`{field}.extra` must not set `{parameter}`, which valetkey sets")),
+    );
 }
 
 fn url(field: &str, url: &str, known: &BTreeMap<String, Placeholder>, found: &mut Vec<String>) {

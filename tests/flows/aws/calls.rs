@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use aws::config;
 use broker::id::InstanceId;
 use broker::id::UserId;
 use broker::record::grant;
@@ -12,6 +13,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::broker::Broker;
 use tests::client::{API_KEY, API_SECRET, CALLBACK, Client, ok, outcome, parameter};
+use tests::emulators;
+use tests::lambda::Invoked;
 use tests::lambda::recorder::Fault;
 use tests::template::{self, Right};
 use tests::vendor::Vendor;
@@ -205,6 +208,12 @@ async fn sweep(broker: &Broker) {
     let before = broker.stats().await["refreshes"].as_u64().unwrap();
     assert!(broker.sweep().await);
     assert_eq!(broker.stats().await["refreshes"].as_u64().unwrap(), before + 2);
+    // Where a key was added, all records are gone over.
+    let (folder, function) = (tempfile::tempdir().unwrap(), broker.function("sweep"));
+    let key = &function.deployed().1[config::GRANT_KEY_SECRET];
+    emulators::add_key(key).await;
+    let deployed = function.with(config::GRANT_KEY_SECRET, key, folder.path().join("log"));
+    assert!(matches!(deployed.invoke(json!({})).await, Invoked::Answered(_)));
 }
 
 fn denied() -> Fault {

@@ -2,7 +2,7 @@
 //! the functions, `VALETKEY_STACK=lambda`.
 
 use aws::config;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::broker::Broker;
 use tests::lambda::Invoked;
 use tests::{emulators, template};
@@ -55,4 +55,34 @@ async fn a_function_names_the_variable_of_a_secret_that_others_could_know() {
         }
     }
     assert!(refused > 50, "{refused}");
+}
+
+#[tokio::test]
+async fn a_new_key_of_grants_is_learnt_by_functions_that_run_and_seals_everything_again() {
+    let broker = Broker::start(&["--token-store=table"]).await;
+    let client = &broker.client;
+    client.instance("infusionsoftcrm", "Name").await;
+    let token = client.access_token(&1.into()).await;
+    let sealed = broker.grant(1).await["sealed"].clone();
+    let (folder, sweep) = (tempfile::tempdir().unwrap(), broker.function("sweep"));
+    let key = &sweep.deployed().1[config::GRANT_KEY_SECRET];
+    emulators::add_key(key).await;
+    // Deployed: a new environment, and the log line that says how far it is.
+    let log = folder.path().join("log");
+    let deployed = sweep.with(config::GRANT_KEY_SECRET, key, log.clone());
+    assert!(matches!(deployed.invoke(json!({})).await, Invoked::Answered(_)));
+    let again = broker.grant(1).await["sealed"].clone();
+    assert_ne!(again.as_str().unwrap()[..5], sealed.as_str().unwrap()[..5]);
+    let said = std::fs::read_to_string(log).unwrap();
+    let found = said.lines().find(|line| line.contains("SealedWithOlderKey")).expect("a round has ended");
+    let found: Value = serde_json::from_str(found).unwrap();
+    assert_eq!(found["SealedWithOlderKey"], 2, "the configuration and the tokens: {found}");
+    // Not deployed: it reads the keys again when it meets the new one, once.
+    broker.calls("instances");
+    for _ in 0..2 {
+        assert_eq!(client.access_token(&1.into()).await, token);
+    }
+    let calls = broker.calls("instances");
+    let reads = calls.iter().filter(|call| *call == "secretsmanager:GetSecretValue").count();
+    assert_eq!(reads, 1, "{calls:?}");
 }

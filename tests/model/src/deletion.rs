@@ -21,7 +21,7 @@ impl Step<'_> {
             Deletion::ReadGrant => self.read_grant(),
             Deletion::Grant => self.mark_grant(),
             Deletion::Revoke => self.revoke(),
-            Deletion::Secret => self.delete_secret(),
+            Deletion::Secret => self.delete_secret(Phase::Delete(Deletion::RemoveGrant)),
             Deletion::RemoveGrant => self.remove_grant(),
             Deletion::RemoveMarker => self.remove_marker(),
             Deletion::RemoveInstance => self.remove_instance(),
@@ -93,19 +93,6 @@ impl Step<'_> {
             self.state.world.vendor.revoke(grant.token.family);
         }
         self.go(Phase::Delete(Deletion::Secret))
-    }
-
-    fn delete_secret(&mut self) -> Made {
-        self.repeats_harmlessly()?;
-        let name = self.me().grant.secret.name;
-        if !self.is_secret_unused(name) {
-            return None;
-        }
-        if self.is_denied() {
-            return self.end();
-        }
-        self.place().secret(name).delete();
-        self.go(Phase::Delete(Deletion::RemoveGrant))
     }
 
     fn remove_grant(&mut self) -> Made {

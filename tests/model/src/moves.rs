@@ -17,7 +17,7 @@ impl Step<'_> {
             Move::Unseal => self.unseal(),
             Move::Get => self.get_tokens(),
             Move::Seal => self.seal(),
-            Move::DeleteSecret => self.delete_left_secret(),
+            Move::DeleteSecret => self.delete_secret(Phase::Move(Move::Forget)),
             Move::Forget => self.forget_secret(),
         }
     }
@@ -125,13 +125,14 @@ impl Step<'_> {
     }
 
     /// Tells whether all who may read or write the secret have certainly ended.
-    pub(crate) fn is_secret_unused(&self, name: u8) -> bool {
+    fn is_secret_unused(&self, name: u8) -> bool {
         let place = self.me().place;
         let used = self.state.racers.iter().any(|racer| racer.uses_secret(place, name));
         !used || self.breaks(Mutant::SecretRemovedAtOnce)
     }
 
-    fn delete_left_secret(&mut self) -> Made {
+    /// Deletes the secret that was read, once nobody uses it.
+    pub(crate) fn delete_secret(&mut self, next: Phase) -> Made {
         self.repeats_harmlessly()?;
         let name = self.me().grant.secret.name;
         if !self.is_secret_unused(name) {
@@ -141,7 +142,7 @@ impl Step<'_> {
             return self.end();
         }
         self.place().secret(name).delete();
-        self.go(Phase::Move(Move::Forget))
+        self.go(next)
     }
 
     fn forget_secret(&mut self) -> Made {

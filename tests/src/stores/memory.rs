@@ -45,4 +45,13 @@ impl Vault for MemoryVault {
         self.0.lock().unwrap().remove(secret);
         Ok(())
     }
+
+    async fn secrets(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.0.lock().unwrap().keys().cloned().collect())
+    }
+
+    async fn versions(&self, secret: &str) -> Result<Vec<String>, StoreError> {
+        let secrets = self.0.lock().unwrap();
+        Ok(secrets.get(secret).into_iter().flat_map(BTreeMap::keys).cloned().collect())
+    }
 }

@@ -27,6 +27,7 @@ macro_rules! registry_suite {
             several_items_are_read_at_once_in_the_order_asked_for,
             an_agenda_holds_what_is_due_and_the_longest_due_first,
             the_far_end_of_an_agenda_is_read_too,
+            a_scan_goes_over_every_item_once,
             a_counter_never_says_the_same_twice,
         );
     };
@@ -290,6 +291,31 @@ pub async fn the_far_end_of_an_agenda_is_read_too(registry: Arc<dyn Registry>) {
     let far = registry.farthest(&agenda, 2).await.unwrap();
     assert_eq!(far.iter().map(|due| due.key.sort.as_str()).collect::<Vec<_>>(), ["b", "c"]);
     assert!(registry.farthest(&random::id(), 2).await.unwrap().is_empty());
+}
+
+/// In parts of any size, whatever the partition.
+pub async fn a_scan_goes_over_every_item_once(registry: Arc<dyn Registry>) {
+    let mut made: Vec<_> = (0..7).map(|_| key()).collect();
+    made.sort();
+    for (number, key) in made.iter().enumerate() {
+        insert(&*registry, key, json!({"scanned": number})).await;
+    }
+    for limit in [1, 3, 7, 100] {
+        let (mut seen, mut from) = (Vec::new(), None);
+        loop {
+            let part = registry.scan(from.as_ref(), limit).await.unwrap();
+            assert!(part.items.len() <= limit);
+            seen.extend(part.items.into_iter().filter(|(_, item)| item.contains_key("scanned")));
+            from = part.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        seen.sort_by(|one, other| one.0.cmp(&other.0));
+        let whole =
+            made.iter().enumerate().map(|(number, key)| (key.clone(), item(json!({"scanned": number}))));
+        assert_eq!(seen, whole.collect::<Vec<_>>());
+    }
 }
 
 /// Racers each get numbers of their own, which grow; a lost reply skips one and repeats none.

@@ -20,6 +20,7 @@ macro_rules! vault_suite {
             a_removed_secret_is_gone_with_all_its_versions,
             a_long_text_comes_back_whole,
             of_racing_writers_of_one_version_one_wins,
+            secrets_and_their_versions_are_listed,
         );
     };
     (@ $make:expr; $($name:ident),* $(,)?) => {
@@ -131,4 +132,24 @@ pub async fn of_racing_writers_of_one_version_one_wins(vault: Arc<dyn Vault>) {
     }
     assert_eq!(winners.len(), 1);
     assert_eq!(read(&*vault, &secret, &version).await.as_ref(), winners.first());
+}
+
+/// Those that are there, and nothing of another vault.
+pub async fn secrets_and_their_versions_are_listed(vault: Arc<dyn Vault>) {
+    let names: Vec<_> = (0..3).map(|number| format!("{number}-{}", random::id())).collect();
+    let (first, second) = (random::id(), random::id());
+    for name in &names {
+        vault.create(name, &first, &text("one")).await.unwrap();
+    }
+    vault.put(&names[0], &second, &text("two")).await.unwrap();
+    vault.remove(&names[2]).await.unwrap();
+    let mut found = vault.secrets().await.unwrap();
+    found.sort();
+    assert_eq!(found, names[..2]);
+    let mut versions = vault.versions(&names[0]).await.unwrap();
+    versions.sort();
+    let mut both = [first.clone(), second];
+    both.sort();
+    assert_eq!(versions, both);
+    assert_eq!(vault.versions(&names[1]).await.unwrap(), [first]);
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use broker::clock::Timestamp;
 use broker::store::StoreError;
-use broker::store::records::{Change, Condition, Due, Item, Key, Page, Registry, Written, holds};
+use broker::store::records::{Change, Condition, Due, Item, Key, Page, Registry, Scanned, Written, holds};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde_json::Value;
 
@@ -149,6 +149,28 @@ impl Registry for SqliteRegistry {
             )?;
             let rows = select.query_map(params![agenda, limit], due)?;
             Ok(rows.collect::<Result<_, _>>()?)
+        };
+        self.database.run(work).await
+    }
+
+    async fn scan(&self, from: Option<&Key>, limit: usize) -> Result<Scanned, StoreError> {
+        let Key { partition, sort } = from.cloned().unwrap_or(Key::new("", ""));
+        let asked = i64::try_from(limit).unwrap_or(i64::MAX);
+        let work = move |transaction: &Transaction<'_>| {
+            let mut select = transaction.prepare_cached(
+                "SELECT partition, sort, attributes FROM items
+                 WHERE (partition, sort) > (?1, ?2) ORDER BY partition, sort LIMIT ?3",
+            )?;
+            let rows = select.query_map(params![partition, sort, asked], |row| {
+                Ok((Key::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?), row.get::<_, String>(2)?))
+            })?;
+            let mut items = Vec::new();
+            for row in rows {
+                let (key, attributes) = row?;
+                items.push((key, item(&attributes)?));
+            }
+            let next = items.last().filter(|_| items.len() >= limit).map(|(key, _)| key.clone());
+            Ok(Scanned { items, next })
         };
         self.database.run(work).await
     }

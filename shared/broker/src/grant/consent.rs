@@ -65,7 +65,7 @@ pub async fn consent(
     deadline: Deadline,
 ) -> Result<Account, Error> {
     let element = broker.catalogue.element(&account.instance.element)?;
-    let settings = settings_of(broker, &account.instance, edit)?;
+    let settings = settings_of(broker, &account.instance, edit).await?;
     let pair = settings.credential_source().pair(broker).await?;
     let id = account.instance.id;
     if let Some(found) = marker::find(&*broker.registry, &source.marker(broker, element, &pair)).await? {
@@ -115,10 +115,10 @@ async fn repeat(
 }
 
 /// The settings that a vendor is asked with: those that an edit makes of an instance's.
-fn settings_of(broker: &Broker, instance: &Instance, edit: &Edit) -> Result<Settings, Error> {
-    match settings::merged(broker, instance, edit, true)? {
+async fn settings_of(broker: &Broker, instance: &Instance, edit: &Edit) -> Result<Settings, Error> {
+    match settings::merged(broker, instance, edit, true).await? {
         Some(settings) => Ok(settings),
-        None => Settings::of(broker, instance).map_err(Error::from),
+        None => Ok(Settings::of(broker, instance).await?),
     }
 }
 
@@ -178,7 +178,7 @@ async fn take_slot<'a>(
             return Err(Error::Locked(u64::try_from(left).unwrap_or(1)));
         } else {
             report_unknown_end(seen, grant);
-            let settings = settings_of(broker, seen, edit)?;
+            let settings = settings_of(broker, seen, edit).await?;
             let number = seen.consents + 1;
             let change = Change::default()
                 .and(Instance::is_live())
@@ -379,7 +379,7 @@ impl Consent<'_> {
         }
         let mut seen = self.instance.clone();
         loop {
-            let merged = settings::merged(self.broker, &seen, &edit, true)?;
+            let merged = settings::merged(self.broker, &seen, &edit, true).await?;
             let change = settings::described(self.broker, &seen, &edit, merged.as_ref())?;
             let change = change.and(Condition::Equals("consents", self.number.into()));
             if let Some(changed) = settings::write(self.broker, &seen, change, self.deadline).await? {

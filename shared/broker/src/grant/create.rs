@@ -104,7 +104,7 @@ pub async fn create(
         name,
         tags,
         configuration: settings.open.clone(),
-        sealed: Instance::seal(&broker.keyring, id, FIRST, &settings.secrets)?,
+        sealed: Instance::seal(&broker.keys.ring(), id, FIRST, &settings.secrets)?,
         number: FIRST,
         imported: !source.is_code(),
         client: settings.client.clone(),
@@ -186,7 +186,7 @@ impl Creation<'_> {
         match (begun.filter(|begun| begun.state == State::Pending), grant) {
             (Some(mut pending), None) => {
                 (pending.consent_owner, pending.consent_since) = (random::id(), self.pending.created);
-                let (set, settings) = (self.imported(token), Settings::of(self.broker, &pending)?);
+                let (set, settings) = (self.imported(token), Settings::of(self.broker, &pending).await?);
                 Box::pin(Creation { settings, pending, ..self }.complete(set)).await
             }
             (Some(pending), Some(_)) => import::go_on(self.broker, &pending, None, self.deadline).await,
@@ -262,7 +262,8 @@ impl Creation<'_> {
             imported: pending.imported,
             last: u64::from(is_asked),
             client: self.settings.client.clone(),
-            secret: (broker.token_store == TokenStore::SecretsManager).then(random::id),
+            secret: (broker.token_store == TokenStore::SecretsManager)
+                .then(|| rest::new_secret(self.pending.id)),
             asking_owner: is_asked.then(|| pending.consent_owner.clone()),
             asking_since: is_asked.then_some(pending.consent_since),
             doubts: if is_asked { vec![1] } else { Vec::new() },

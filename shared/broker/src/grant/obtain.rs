@@ -17,6 +17,7 @@ use crate::record::app::ClientCredentials;
 use crate::record::grant::LEASE;
 use crate::record::settings::{self, Given};
 use crate::record::tokens::{Granted, Tokens};
+use crate::seal::key;
 use crate::seal::verifier;
 use crate::store::retry::Deadline;
 
@@ -40,8 +41,8 @@ impl GrantSource {
 
     /// Names its marker: the same for the same code or token of the same client.
     pub(crate) fn marker(&self, broker: &Broker, element: &Element, client: &ClientCredentials) -> String {
-        let key = &element.identity.key;
-        broker.keyring.name(&[key, client.key.expose_secret(), self.secret().expose_secret()])
+        let element = &element.identity.key;
+        key::name(&broker.marker_key, &[element, client.key.expose_secret(), self.secret().expose_secret()])
     }
 
     /// Tells whether it is a code, which a vendor knows for minutes; a token may be brought again at any time.

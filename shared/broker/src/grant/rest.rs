@@ -5,6 +5,8 @@ use futures_util::future::try_join_all;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::Broker;
+use crate::id::InstanceId;
+use crate::random;
 use crate::record::grant::Grant;
 use crate::record::tokens::TokenSet;
 use crate::store::StoreError;
@@ -15,7 +17,24 @@ pub(crate) fn version((family, number): (u64, u64)) -> String {
     format!("{family:016x}-{number:016x}")
 }
 
-fn place(grant: &Grant, (family, number): (u64, u64)) -> [String; 4] {
+/// Reads what [`version`] has named.
+pub(crate) fn numbers(version: &str) -> Option<(u64, u64)> {
+    let (family, number) = version.split_once('-').filter(|_| version.len() == 33)?;
+    Some((u64::from_str_radix(family, 16).ok()?, u64::from_str_radix(number, 16).ok()?))
+}
+
+/// Draws a name for the secret of an instance's tokens.
+pub(crate) fn new_secret(instance: InstanceId) -> String {
+    format!("{instance}-{}", random::id())
+}
+
+/// Reads whose tokens a secret holds.
+pub(crate) fn owner_of(secret: &str) -> Option<InstanceId> {
+    secret.split_once('-')?.0.parse().ok().map(InstanceId)
+}
+
+/// The place that sealed tokens are bound to.
+pub(crate) fn place(grant: &Grant, (family, number): (u64, u64)) -> [String; 4] {
     ["grant".into(), grant.instance.to_string(), family.to_string(), number.to_string()]
 }
 
@@ -26,14 +45,15 @@ pub(crate) fn seal(
     numbers: (u64, u64),
     set: &TokenSet,
 ) -> Result<String, StoreError> {
-    Ok(broker.keyring.seal(&place(grant, numbers), set.to_text()?.expose_secret()))
+    Ok(broker.keys.ring().seal(&place(grant, numbers), set.to_text()?.expose_secret()))
 }
 
 /// Opens the tokens of a grant as text. Nothing when they have moved since the record was read.
 pub(crate) async fn text(broker: &Broker, grant: &Grant) -> Result<Option<SecretString>, StoreError> {
     match &grant.sealed {
         Some(sealed) => {
-            let opened = broker.keyring.open(&place(grant, grant.place()), sealed);
+            let keys = broker.keys.to_open(sealed, broker.clock.now()).await?;
+            let opened = keys.open(&place(grant, grant.place()), sealed);
             let damaged = || {
                 StoreError::Damaged(format!(
                     "the tokens of instance {} do not open with the keys here",

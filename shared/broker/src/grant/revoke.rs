@@ -49,6 +49,7 @@ pub(crate) async fn revoke_unkept(broker: &Broker, instance: &Instance, settings
 /// Ends a grant whose instance is being deleted. Tells whether the vendor has ended it.
 pub(crate) async fn revoke_grant(broker: &Broker, instance: &Instance, grant: &Grant) -> Result<bool, Error> {
     let Some(set) = rest::newest_of(broker, grant).await? else { return Ok(false) };
-    let (element, settings) = (broker.catalogue.element(&instance.element)?, Settings::of(broker, instance)?);
+    let (element, settings) =
+        (broker.catalogue.element(&instance.element)?, Settings::of(broker, instance).await?);
     revoke_tokens(broker, element, &settings, &set.told, &set.tokens).await
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use vendors::descriptor::Element;
 
 use crate::Broker;
-use crate::client::Settings;
+use crate::client::{self, Settings};
 use crate::error::Error;
 use crate::grant::publish::hint;
 use crate::id::AppId;
@@ -54,7 +54,7 @@ pub async fn change(
         return Ok(instance);
     }
     for _ in 0..ATTEMPTS {
-        let settings = merged(broker, &instance, edit, false)?;
+        let settings = merged(broker, &instance, edit, false).await?;
         let change = described(broker, &instance, edit, settings.as_ref())?;
         match write(broker, &instance, change, deadline).await? {
             Some(changed) => return Ok(changed),
@@ -108,7 +108,7 @@ pub(crate) async fn tell(
 
 /// Lays what is given over what is there; nothing when the configuration stays as it is. With `is_consent` a vendor is
 /// asked with it, which needs the redirect URI.
-pub(crate) fn merged(
+pub(crate) async fn merged(
     broker: &Broker,
     instance: &Instance,
     edit: &Edit,
@@ -133,7 +133,7 @@ pub(crate) fn merged(
     };
     let given = split.secrets.get(CLIENT_ID).map(|id| key::fingerprint(id.expose_secret()));
     let client = given.unwrap_or_else(|| instance.client.clone());
-    let mut secrets = instance.secrets(&broker.keyring)?;
+    let mut secrets = client::secrets(broker, instance).await?;
     secrets.retain(|key, _| split.open.get(key).is_some_and(Option::is_some));
     secrets.append(&mut split.secrets);
     settings::check_length(&split.open, &secrets)?;
@@ -183,7 +183,7 @@ pub(crate) fn described(
     change = change
         .and(seen.settings_as_read())
         .set("configuration", json!(settings.open))
-        .set("sealed", Instance::seal(&broker.keyring, seen.id, number, &settings.secrets)?)
+        .set("sealed", Instance::seal(&broker.keys.ring(), seen.id, number, &settings.secrets)?)
         .set("client", settings.client.clone())
         .set("number", number);
     Ok(match &settings.app {

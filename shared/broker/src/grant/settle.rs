@@ -7,7 +7,6 @@ use crate::events;
 use crate::grant::obtain::in_time;
 use crate::grant::rest;
 use crate::grant::write::{self, Outcome};
-use crate::random;
 use crate::record::grant::{Grant, certainly_ended};
 use crate::record::tokens::TokenSet;
 use crate::store::StoreError;
@@ -80,7 +79,7 @@ async fn named(broker: &Broker, grant: &Grant) -> Result<Option<Grant>, StoreErr
     if grant.secret.is_some() {
         return Ok(Some(grant.clone()));
     }
-    let after = Grant { secret: Some(random::id()), ..grant.clone() };
+    let after = Grant { secret: Some(rest::new_secret(grant.instance)), ..grant.clone() };
     let change = write::change(broker, grant, after, [Grant::is_live(), Grant::has_secret(None)])?;
     match write::send(broker, grant, change).await? {
         Outcome::Made(named) => Ok(Some(named)),

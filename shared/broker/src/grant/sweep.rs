@@ -30,7 +30,7 @@ use crate::grant::publish::{make_live, publish};
 use crate::grant::refresh;
 use crate::grant::take::Attempt;
 use crate::grant::write;
-use crate::grant::{import, rest, schedule, settle, times};
+use crate::grant::{import, reseal, rest, schedule, settle, times};
 use crate::record::account::{self, Account};
 use crate::record::grant::{self, Asking, Grant};
 use crate::record::instance::{self, Instance, State};
@@ -101,6 +101,10 @@ pub async fn sweep(
     };
     let lanes = lanes(broker);
     let swept = join_all(lanes.iter().map(|(vendor, agendas)| lane(&pass, vendor, agendas))).await;
+    match reseal::go_on(broker, || pass.goes_on()).await {
+        Ok(resealed) => pass.note(|report| report.resealed = resealed),
+        Err(cause) => tracing::warn!(%cause, "records are not sealed again for now"),
+    }
     let report = pass.report.into_inner().unwrap_or_else(PoisonError::into_inner);
     events::swept(&report);
     swept.into_iter().collect::<Result<Vec<()>, _>>()?;

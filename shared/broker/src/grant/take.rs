@@ -224,7 +224,7 @@ impl<'a> Taken<'a> {
         let set = rest::open(broker, &account.grant).await?.ok_or_else(|| rest::missing(&account.grant))?;
         let token = set.tokens.refresh_token.as_ref();
         let token = token.ok_or(Error::NoRefreshToken(account.instance.id))?;
-        let settings = Settings::of(broker, &account.instance)?;
+        let settings = Settings::of(broker, &account.instance).await?;
         let mut configuration = settings.open.clone();
         if set.settings == account.instance.number {
             configuration.extend(set.told.clone());
@@ -458,7 +458,7 @@ async fn store(
 /// Revokes what a grant was given that is being removed. One that was brought along is its owner's.
 async fn revoke_new(broker: &Broker, account: &Account, set: &TokenSet) -> Result<(), StoreError> {
     if !account.grant.is_imported() {
-        let settings = Settings::of(broker, &account.instance)?;
+        let settings = Settings::of(broker, &account.instance).await?;
         revoke_unkept(broker, &account.instance, &settings, set).await;
     }
     Ok(())

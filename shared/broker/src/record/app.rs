@@ -24,7 +24,7 @@ use crate::store::records::{self, Key, Registry};
 const CACHE_TTL: Timestamp = 300;
 
 /// The records of one user begin so.
-const PREFIX: &str = "app#";
+pub(crate) const PREFIX: &str = "app#";
 
 /// The record of an app. What is secret in it is sealed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,12 +59,12 @@ impl App {
 
     /// Seals the client's key and secret, for the app with that id.
     pub(crate) fn seal_credentials(keyring: &Keyring, id: &AppId, pair: &ClientCredentials) -> String {
-        keyring.seal(&[&id.0, "credentials"], pair.to_text().expose_secret())
+        keyring.seal(&credentials_place(id), pair.to_text().expose_secret())
     }
 
     /// Opens the client's key and secret.
     pub fn credentials(&self, keyring: &Keyring) -> Result<ClientCredentials, Error> {
-        let opened = keyring.open(&[&self.id.0, "credentials"], &self.credentials);
+        let opened = keyring.open(&credentials_place(&self.id), &self.credentials);
         let pair = opened.and_then(|text| ClientCredentials::from_text(&text.into()));
         pair.ok_or_else(|| Error::AppIncomplete(self.id.clone()))
     }
@@ -124,6 +124,11 @@ impl ClientCache {
         cached.retain(|_, (read, _)| (0..CACHE_TTL).contains(&(now - *read)));
         cached.insert(id.clone(), (now, Arc::clone(pair)));
     }
+}
+
+/// The place that the key and secret of an app are bound to.
+pub(crate) fn credentials_place(id: &AppId) -> [String; 2] {
+    [id.0.clone(), "credentials".into()]
 }
 
 /// Names the item of a user's app.

@@ -160,7 +160,8 @@ impl Instance {
     }
 }
 
-fn settings_place(id: InstanceId, number: u64) -> [String; 3] {
+/// The place that the secrets of a configuration are bound to.
+pub(crate) fn settings_place(id: InstanceId, number: u64) -> [String; 3] {
     ["settings".into(), id.to_string(), number.to_string()]
 }
 
@@ -193,7 +194,7 @@ impl Filter {
 const READ: usize = 250;
 
 /// The records of one user begin so.
-const PREFIX: &str = "instance#";
+pub(crate) const PREFIX: &str = "instance#";
 
 /// Names the item of a user's instance. Its owner is part of the name: another user's instance cannot
 /// even be asked for.

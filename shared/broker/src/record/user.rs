@@ -204,6 +204,11 @@ fn sort(id: UserId) -> String {
     format!("{:016}", id.0)
 }
 
+/// Tells whether an item is a user.
+pub(crate) fn is_place(key: &Key) -> bool {
+    key.partition.starts_with("login#") && key.sort == "user"
+}
+
 /// Names the item of a user. It is in no partition that a function for visitors may write to.
 pub fn key(id: UserId) -> Key {
     Key::new(format!("login#{id}"), "user")

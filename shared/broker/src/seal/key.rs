@@ -78,6 +78,13 @@ pub fn fingerprint(secret: &str) -> String {
     random::hex(&Sha256::digest(secret))
 }
 
+/// Names a secret that must not be kept itself and could be tried out, such as a code: the same for the same parts
+/// (HMAC-SHA-256, in hex).
+pub fn name(key: &Key, parts: &[&str]) -> String {
+    let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
+    random::hex(&mac(key.bytes(), &parts))
+}
+
 /// Compares two fingerprints in constant time.
 pub fn same(a: &str, b: &str) -> bool {
     a.as_bytes().ct_eq(b.as_bytes()).into()
@@ -115,6 +122,13 @@ mod tests {
         ] {
             assert_eq!(check_secret(secrets), Err(WeakSecret::Unresolved), "{secrets}");
         }
+    }
+
+    #[test]
+    fn parts_of_a_name_are_kept_apart() {
+        let key = Key::derive(b"master", "marker");
+        assert_eq!(name(&key, &["a", "b"]), name(&key, &["a", "b"]));
+        assert_ne!(name(&key, &["a", "b"]), name(&key, &["ab", ""]));
     }
 
     #[test]

@@ -39,8 +39,14 @@ pub const DUE: &str = "due";
 /// The attribute that says who took a one-time item.
 pub const TAKEN_BY: &str = "taken_by";
 
+/// The partition of the counters, by name.
+pub const COUNTERS: &str = "counter";
+
+/// The attribute of a counter: the last number that was given.
+pub const COUNT: &str = "value";
+
 /// Where an item is: items of one partition are listed together, in the order of their sort keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     /// What the item belongs to.
     pub partition: String,
@@ -190,6 +196,15 @@ pub struct Page {
     pub more: bool,
 }
 
+/// A part of all items, in an order that means nothing.
+#[derive(Debug, Default)]
+pub struct Scanned {
+    /// The items with their places.
+    pub items: Vec<(Key, Item)>,
+    /// Where to go on; `None`: these were the last.
+    pub next: Option<Key>,
+}
+
 /// Keeps records: on AWS in DynamoDB, on one machine in SQLite. Reads see every write that was
 /// answered before. All implementations pass the suite in `tests/src/suites/registry.rs`.
 #[async_trait]
@@ -231,6 +246,10 @@ pub trait Registry: Send + Sync {
 
     /// Lists at most `limit` items of an agenda, the latest due first.
     async fn farthest(&self, agenda: &str, limit: usize) -> Result<Vec<Due>, StoreError>;
+
+    /// Reads at most `limit` of all items, from `next` of the part before on. An item that is there all the time is in
+    /// one of the parts.
+    async fn scan(&self, from: Option<&Key>, limit: usize) -> Result<Scanned, StoreError>;
 
     /// Counts one further and tells the number: 1 at first, never the same twice.
     async fn next(&self, counter: &str) -> Result<u64, StoreError>;
@@ -280,6 +299,10 @@ impl<R: Registry + ?Sized> Registry for Arc<R> {
 
     async fn farthest(&self, agenda: &str, limit: usize) -> Result<Vec<Due>, StoreError> {
         (**self).farthest(agenda, limit).await
+    }
+
+    async fn scan(&self, from: Option<&Key>, limit: usize) -> Result<Scanned, StoreError> {
+        (**self).scan(from, limit).await
     }
 
     async fn next(&self, counter: &str) -> Result<u64, StoreError> {

@@ -48,6 +48,12 @@ pub trait Vault: Send + Sync {
 
     /// Removes a secret with all its versions; no error when it is not there.
     async fn remove(&self, secret: &str) -> Result<(), StoreError>;
+
+    /// Lists the names of all secrets. It may lag behind.
+    async fn secrets(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Lists the ids of the versions of a secret that is there. It may lag behind.
+    async fn versions(&self, secret: &str) -> Result<Vec<String>, StoreError>;
 }
 
 #[async_trait]
@@ -66,5 +72,13 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
 
     async fn remove(&self, secret: &str) -> Result<(), StoreError> {
         (**self).remove(secret).await
+    }
+
+    async fn secrets(&self) -> Result<Vec<String>, StoreError> {
+        (**self).secrets().await
+    }
+
+    async fn versions(&self, secret: &str) -> Result<Vec<String>, StoreError> {
+        (**self).versions(secret).await
     }
 }
