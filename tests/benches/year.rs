@@ -1,5 +1,5 @@
-//! A year of grants in a few minutes: clocks that are set, vendors that fail for an hour, a day and a week, stores
-//! that throttle and lose replies, processes that die at any operation.
+//! A year of grants in a few minutes: clocks that are set, vendors and stores that fail for an hour, a day and a week,
+//! stores that throttle and lose replies, processes that die at any operation.
 //!
 //! The vendor is strict: its refresh tokens rotate, one that is used twice ends the grant, and one that is not used
 //! for 45 days ends by itself. No grant may be lost but those whose new token was never stored, since the process
@@ -52,6 +52,10 @@ const OUTAGES: [(i64, i64, Trouble); 4] = [
     (250, 28, Trouble::TooMany),
 ];
 
+/// When a store takes no writes: from which day, for how many steps, and which.
+const REFUSALS: [(i64, i64, &str); 4] =
+    [(20, 1, "registry "), (60, 6, "vault "), (130, 28, "vault "), (200, 6, "registry ")];
+
 /// Numbers that look random, and are the same in every run.
 struct Dice(AtomicU64);
 
@@ -69,20 +73,22 @@ struct World {
     machine: Machine,
     family: Family,
     dice: Arc<Dice>,
+    /// The store that takes no writes.
+    refuses: Option<&'static str>,
     count: u64,
     deaths: u64,
 }
 
 impl World {
     async fn new(count: u64) -> Self {
-        let machine = Machine::with("lifetime = 3888000").await;
+        let machine = Machine::with("lifetime = 3888000").await.settling().await;
         let family = Family::new(Habit::Strict);
         let clock = machine.clock.clone();
         family.lifetimes(Lifetimes { access: DAY, refresh: 45 * DAY, clock });
         let books = family.clone();
         machine.vendor.answers_by(move |request| books.answer(request));
         let dice = Arc::new(Dice(AtomicU64::new(20_261_122)));
-        let world = Self { machine, family, dice, count, deaths: 0 };
+        let world = Self { machine, family, dice, refuses: None, count, deaths: 0 };
         let broker = world.machine.sound();
         for number in 0..count {
             create(&broker).await.unwrap();
@@ -97,10 +103,13 @@ impl World {
     /// A process whose stores throttle, and which may die. Its plan tells whether it did.
     fn process(&self, operations: u64) -> (Broker, Plan) {
         let dies_at = (self.dice.below(1_000) < DEATHS).then(|| 1 + self.dice.below(operations));
-        let dice = Arc::clone(&self.dice);
-        let plan = Plan::by(move |number, _| match (dies_at, dice.below(1_000)) {
+        let (dice, refuses) = (Arc::clone(&self.dice), self.refuses);
+        let plan = Plan::by(move |number, operation| match (dies_at, dice.below(1_000)) {
             (Some(turn), drawn) if u64::try_from(number).unwrap() == turn => {
                 Some(if drawn % 2 == 0 { Fault::StopBefore } else { Fault::StopAfter })
+            }
+            _ if operation.is_write() && refuses.is_some_and(|store| operation.name.starts_with(store)) => {
+                Some(Fault::FailsOnce)
             }
             (_, drawn) if drawn < THROTTLED => Some(Fault::FailsOnce),
             (_, drawn) if drawn < THROTTLED + LOST_REPLIES => Some(Fault::LosesReply),
@@ -140,8 +149,10 @@ async fn main() {
     let mut world = World::new(count).await;
     let mut refreshed = 0;
     for step in 0..i64::from(days) * DAY / STEP {
-        let outage = OUTAGES.iter().find(|(day, steps, _)| (0..*steps).contains(&(step - day * DAY / STEP)));
+        let is_on = |day: i64, steps: i64| (0..steps).contains(&(step - day * DAY / STEP));
+        let outage = OUTAGES.iter().find(|(day, steps, _)| is_on(*day, *steps));
         world.family.outage(outage.map(|(_, _, trouble)| *trouble));
+        world.refuses = REFUSALS.iter().find(|(day, steps, _)| is_on(*day, *steps)).map(|(.., store)| *store);
         for _ in 0..CALLERS {
             // Half of the instances are never asked for.
             let id = 1 + world.dice.below(world.count / 2);

@@ -93,6 +93,7 @@ struct Books {
     trouble: Option<Trouble>,
     outage: Option<Trouble>,
     lifetimes: Option<Lifetimes>,
+    padding: String,
     grants: Vec<Grant>,
     codes: BTreeMap<String, usize>,
     asked: usize,
@@ -133,14 +134,19 @@ impl Family {
     /// Opens the books of a vendor with this habit.
     pub fn new(habit: Habit) -> Self {
         let (grants, codes, asked, reused) = (Vec::new(), BTreeMap::new(), 0, 0);
-        let books =
-            Books { habit, trouble: None, outage: None, lifetimes: None, grants, codes, asked, reused };
+        let (trouble, outage, lifetimes, padding) = (None, None, None, String::new());
+        let books = Books { habit, trouble, outage, lifetimes, padding, grants, codes, asked, reused };
         Self(Arc::new(Mutex::new(books)))
     }
 
     /// Has tokens end, by a clock.
     pub fn lifetimes(&self, lifetimes: Lifetimes) {
         self.0.lock().unwrap().lifetimes = Some(lifetimes);
+    }
+
+    /// Makes access tokens longer by so many characters.
+    pub fn pad(&self, length: usize) {
+        self.0.lock().unwrap().padding = "x".repeat(length);
     }
 
     /// Has every answer go wrong, or none any more.
@@ -190,6 +196,11 @@ impl Family {
     /// Tells how often a refresh token came that had been used before, where that matters.
     pub fn reused(&self) -> usize {
         self.0.lock().unwrap().reused
+    }
+
+    /// Tells how many codes were exchanged.
+    pub fn codes(&self) -> usize {
+        self.0.lock().unwrap().codes.len()
     }
 
     /// Tells how many requests came.
@@ -247,7 +258,8 @@ impl Books {
 
     fn access(&self, grant: usize, number: u32) -> Value {
         let lifetime = self.lifetimes.as_ref().map_or(60, |lifetimes| lifetimes.access);
-        json!({"access_token": format!("access-{grant}-{number}"), "expires_in": lifetime})
+        let access_token = format!("access-{grant}-{number}{}", self.padding);
+        json!({"access_token": access_token, "expires_in": lifetime})
     }
 
     fn now(&self) -> Timestamp {

@@ -19,6 +19,8 @@ pub struct Operation<'a> {
     pub name: &'static str,
     /// What it is about: an item's sort key, a list's prefix, a counter, an agenda or a secret.
     pub of: &'a str,
+    /// The partition of the item that it is about; empty when it is about something else.
+    pub partition: &'a str,
 }
 
 impl Operation<'_> {
@@ -91,7 +93,11 @@ impl<S, H: Hook> Hooked<S, H> {
 }
 
 fn operation<'a>(name: &'static str, of: &'a str) -> Operation<'a> {
-    Operation { name, of }
+    Operation { name, of, partition: "" }
+}
+
+fn of_item<'a>(name: &'static str, key: &'a Key) -> Operation<'a> {
+    Operation { name, of: &key.sort, partition: &key.partition }
 }
 
 #[async_trait]
@@ -124,7 +130,7 @@ impl<V: Vault, H: Hook> Vault for Hooked<V, H> {
 #[async_trait]
 impl<R: Registry, H: Hook> Registry for Hooked<R, H> {
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
-        self.make(operation("registry get", &key.sort), |store| store.get(key)).await
+        self.make(of_item("registry get", key), |store| store.get(key)).await
     }
 
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreError> {
@@ -133,15 +139,15 @@ impl<R: Registry, H: Hook> Registry for Hooked<R, H> {
     }
 
     async fn insert(&self, key: &Key, item: Item) -> Result<Written, StoreError> {
-        self.make(operation("registry insert", &key.sort), |store| store.insert(key, item.clone())).await
+        self.make(of_item("registry insert", key), |store| store.insert(key, item.clone())).await
     }
 
     async fn update(&self, key: &Key, change: Change) -> Result<Written, StoreError> {
-        self.make(operation("registry update", &key.sort), |store| store.update(key, change.clone())).await
+        self.make(of_item("registry update", key), |store| store.update(key, change.clone())).await
     }
 
     async fn remove(&self, key: &Key, conditions: Vec<Condition>) -> Result<bool, StoreError> {
-        let operation = operation("registry remove", &key.sort);
+        let operation = of_item("registry remove", key);
         self.make(operation, |store| store.remove(key, conditions.clone())).await
     }
 

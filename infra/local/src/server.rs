@@ -14,6 +14,7 @@ use axum::routing::any;
 use axum::{Router, body};
 use broker::Error;
 use broker::clock::{Clock, Stopwatch};
+use broker::store::StoreError;
 use http_body_util::LengthLimitError;
 use lambda_http::Body;
 use tokio::net::TcpListener;
@@ -102,7 +103,11 @@ pub(crate) async fn serve(
         running.wait().await;
     };
     let finished = async {
-        tokio::select! { _ = &mut serving => running.wait().await, () = drained => {} }
+        let ended = async {
+            tokio::select! { _ = &mut serving => running.wait().await, () = drained => {} }
+        };
+        tokio::join!(ended, save_all(&functions));
+        // What was under way may have left something.
         save_all(&functions).await;
     };
     tokio::select! {
@@ -155,7 +160,7 @@ async fn keep_saving(functions: Arc<Functions>, ballast: Arc<Ballast>, stopping:
     }
 }
 
-/// Stores what the store did not take before, until there is nothing left. Nothing else is under way.
+/// Stores what the store did not take before, until there is nothing left.
 async fn save_all(functions: &Functions) {
     let mut is_said = false;
     loop {
@@ -166,13 +171,16 @@ async fn save_all(functions: &Functions) {
         if !is_said {
             tracing::error!(
                 left,
-                "new tokens are in memory alone: waiting until the store takes them; a second signal loses them"
+                "grants are in memory alone: waiting until the store takes them; a second signal loses them"
             );
             is_said = true;
         }
         tokio::time::sleep(SAVE_EVERY).await;
     }
 }
+
+/// The longest that a caller waits. A request that still holds what a vendor gave goes on after that.
+const LONGEST: Duration = Duration::from_secs(29);
 
 /// Answers a request in a task of its own: a client that hangs up must not stop an exchange half-way.
 async fn answer(State(served): State<Served>, request: Request) -> Response {
@@ -193,9 +201,13 @@ async fn answer(State(served): State<Served>, request: Request) -> Response {
     let request = lambda_http::Request::from_parts(parts, Body::from(bytes.to_vec()));
     let functions = Arc::clone(&served.functions);
     let answered = served.running.spawn(async move { functions.answer(request).await });
-    match answered.await {
-        Ok(answer) => response(answer),
-        Err(error) => response(answer::refuse(Error::Internal(error.to_string()))),
+    match tokio::time::timeout(LONGEST, answered).await {
+        Ok(Ok(answer)) => response(answer),
+        Ok(Err(error)) => response(answer::refuse(Error::Internal(error.to_string()))),
+        Err(_) => {
+            let held = "what the vendor gave is in memory until the store takes it";
+            response(answer::refuse(Error::Unfinished(StoreError::Unavailable(held.into()))))
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use vendors::client::request::Sender;
 
 use crate::clock::{Clock, Stopwatch};
 use crate::hosted_connect::HostedConnect;
+use crate::id::InstanceId;
 use crate::record::app::ClientCache;
 use crate::record::instance::Instance;
 use crate::record::tokens::TokenCache;
@@ -98,6 +99,11 @@ impl Broker {
     /// Gives what hosted connect needs.
     pub fn connect(&self) -> Result<&HostedConnect, Error> {
         self.connect.as_ref().ok_or_else(|| Error::Internal("hosted connect is not set up here".into()))
+    }
+
+    /// Tells whether this process has in memory alone what a vendor has given for an instance.
+    pub(crate) fn holds(&self, id: InstanceId) -> bool {
+        self.unsaved.as_ref().is_some_and(|unsaved| unsaved.holds(id))
     }
 
     /// Makes an instance's element token.

@@ -7,17 +7,18 @@ use std::sync::{Arc, Mutex};
 
 use broker::Broker;
 use broker::grant::obtain::GrantSource;
+use broker::grant::settings::Edit;
 use broker::grant::sweep::sweep;
 use broker::grant::take;
 use broker::id::{InstanceId, UserId};
 use broker::record::instance::{self, Instance};
 use broker::record::unsaved::Unsaved;
 use broker::store::secrets::TokenStore;
-use tests::Status as _;
 use tests::family::{Family, Habit, Trouble};
-use tests::machine::{Machine, access_of, ask, create, create_of};
+use tests::machine::{Machine, access_of, ask, consent_with, create, create_of};
 use tests::stores::plan::{Fault, Plan};
 use tests::told::Told;
+use tests::{Status as _, until};
 
 /// How many grants are due.
 const DUE: u64 = 24;
@@ -155,6 +156,50 @@ async fn a_process_that_lives_on_keeps_in_memory_what_the_table_does_not_take() 
     refuses.store(false, Ordering::SeqCst);
     assert_eq!((take::save(&broker).await, family.asked() - before), (0, 1));
     assert_eq!((machine.access_token().await, lost(&machine, &family).await), (given, 0));
+}
+
+#[tokio::test]
+async fn a_process_that_lives_on_holds_a_first_grant_and_a_new_consent_until_the_table_takes_them() {
+    for is_consent in [false, true] {
+        let (machine, family) = due(false).await;
+        let (refuses, before) = (Arc::new(AtomicBool::new(true)), family.asked());
+        let (books, refusing) = (family.clone(), Arc::clone(&refuses));
+        let plan = Plan::by(move |_, operation| {
+            let refused = operation.is_write() && refusing.load(Ordering::SeqCst) && books.asked() > before;
+            refused.then_some(Fault::Fails)
+        });
+        let broker = Broker { unsaved: Some(Unsaved::default()), ..machine.planned(&plan) };
+        let first = instance(&machine, 1).await;
+        let keeping = async || {
+            if is_consent {
+                consent_with(&broker, &first, &repeated(), &Edit::default()).await
+            } else {
+                create_of(&broker, repeated()).await
+            }
+        };
+        let made = async {
+            let unsaved = broker.unsaved.as_ref().unwrap();
+            until(async || unsaved.count() == 1).await;
+            let again = keeping().await.unwrap_err();
+            assert!(matches!(again.status().as_u16(), 409 | 503), "it is under way: {again}");
+            // Whoever is at it looks dead in the table, and the sweep leaves it alone all the same.
+            machine.pass(HAS_ENDED);
+            refuses.store(false, Ordering::SeqCst);
+            sweep(&broker, &sweep::LIMITS, &|| true).await.unwrap();
+        };
+        let (kept, ()) = tokio::join!(keeping(), made);
+        let kept = kept.unwrap();
+        assert_eq!(keeping().await.unwrap().id, kept.id, "a repeat gets the same");
+        let live = ask(&machine.sound(), &instance(&machine, kept.id.0).await).await.unwrap();
+        assert!(family.takes(access_of(&live)), "is a consent: {is_consent}");
+        let exchanged = family.codes();
+        assert_eq!((exchanged, family.reused()), (usize::try_from(DUE).unwrap() + 1, 0));
+        assert_eq!(broker.unsaved.as_ref().unwrap().count(), 0);
+    }
+}
+
+fn repeated() -> GrantSource {
+    GrantSource::Code("repeated".to_owned().into(), None)
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use broker::Error;
+use broker::grant::delete;
 use broker::grant::obtain::GrantSource;
 use broker::grant::settings::Edit;
 use broker::id::UserId;
@@ -153,7 +154,7 @@ async fn a_repeat_whose_marker_cannot_be_written_leaves_the_first_ones() {
     let (machine, family) = started().await;
     let made = create(&machine.sound()).await.unwrap();
     let edit = Edit::default();
-    // It finds no marker, and stands still; then the first one's is there, and the answer that says so is lost.
+    // It finds no marker, and stands still; then a creation's is there, and the answer that says so is lost.
     let (stood, lost) = (AtomicBool::new(false), AtomicBool::new(false));
     let plan = Plan::by(move |_, operation| match (operation.name, operation.of) {
         ("registry update", _) if !stood.swap(true, Ordering::SeqCst) => Some(Fault::StopBefore),
@@ -163,11 +164,36 @@ async fn a_repeat_whose_marker_cannot_be_written_leaves_the_first_ones() {
     let (broker, source) = (machine.planned(&plan), code());
     let mut repeating = Box::pin(consent_with(&broker, &made, &source, &edit));
     plan.stops_in(&mut repeating).await;
-    consent_with(&machine.sound(), &made, &code(), &edit).await.unwrap();
+    let second = create_of(&machine.sound(), code()).await.unwrap().id.0;
     plan.wake();
     repeating.await.unwrap_err();
-    assert_eq!(ended(&consent_with(&machine.sound(), &made, &code(), &edit).await), Ok(1));
-    one_lives(&machine, &family, 2).await;
+    assert_eq!(ended(&create_of(&machine.sound(), code()).await), Ok(second));
+    assert_eq!((machine.asked(), family.reused()), ((2, 0), 0));
+}
+
+#[tokio::test]
+async fn a_token_that_was_brought_to_an_instance_can_be_brought_again_when_that_is_gone_and_it_was_not_revoked()
+ {
+    let (machine, family) = (Machine::new().await, Family::new(Habit::NoRotation));
+    let answers = |family: &Family| {
+        let books = family.clone();
+        machine.vendor.answers_by(move |request| books.answer(request));
+    };
+    answers(&family);
+    let made = create(&machine.sound()).await.unwrap();
+    let token = family.grants_elsewhere().1;
+    let brought = || GrantSource::RefreshToken(token.clone().into());
+    consent_with(&machine.sound(), &made, &brought(), &Edit::default()).await.unwrap();
+    assert_eq!(ended(&create_of(&machine.sound(), brought()).await), Ok(made.id.0));
+    machine.vendor.answers("500 Failed", "", "");
+    delete::remove(&machine.sound(), &machine.instance().await).await.unwrap();
+    let early = create_of(&machine.sound(), brought()).await;
+    assert_eq!(ended(&early), Err(409), "somebody late may still send it");
+    machine.pass(400);
+    machine.sweep().await;
+    answers(&family);
+    let again = create_of(&machine.sound(), brought()).await.unwrap();
+    assert!(family.takes(tests::machine::access_of(&ask(&machine.sound(), &again).await.unwrap())));
 }
 
 #[tokio::test]

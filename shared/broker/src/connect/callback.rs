@@ -105,7 +105,7 @@ pub async fn finish(
     let made = match broker.connect().map(|connect| connect.code_verifier(state)) {
         Ok(verifier) => {
             let source = GrantSource::Code(code.into(), Some(verifier.into()));
-            make(broker, deadline, link, source, returned).await
+            Box::pin(make(broker, deadline, link, source, returned)).await
         }
         Err(error) => Err(error),
     };

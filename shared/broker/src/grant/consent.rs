@@ -11,6 +11,9 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+use vendors::descriptor::Element;
+
 use crate::Broker;
 use crate::client::Settings;
 use crate::clock::{self, Timestamp};
@@ -50,52 +53,44 @@ struct Consent<'a> {
     number: u64,
     owner: String,
     since: Timestamp,
-    edit: &'a Edit,
-    settings: Settings,
+    asked: Asked<'a>,
     deadline: Deadline,
+}
+
+/// What a consent is asked for with.
+struct Asked<'a> {
+    edit: &'a Edit,
+    source: &'a GrantSource,
+    /// The settings that the edit makes.
+    settings: Settings,
+    /// The name of the code's marker.
+    name: String,
 }
 
 /// Gives a live instance a new grant, and changes what else the request says.
 pub async fn consent(
     broker: &Broker,
-    account: Account,
+    mut account: Account,
     edit: &Edit,
     source: &GrantSource,
     callback: &BTreeMap<String, String>,
     deadline: Deadline,
 ) -> Result<Account, Error> {
     let element = broker.catalogue.element(&account.instance.element)?;
-    let settings = settings_of(broker, &account.instance, edit).await?;
-    let pair = settings.credential_source().pair(broker).await?;
-    let id = account.instance.id;
-    if let Some(found) = marker::find(&*broker.registry, &source.marker(broker, element, &pair)).await? {
-        return repeat(broker, id, &found, edit, deadline).await;
-    }
-    let consent = take_slot(broker, account, edit, deadline).await?;
-    let pair = match consent.settings.credential_source().pair(broker).await {
-        Ok(pair) => pair,
-        Err(error) => {
-            consent.end_slot().await;
-            return Err(error);
+    for _ in 0..ATTEMPTS {
+        let settings = settings_of(broker, &account.instance, edit).await?;
+        let pair = settings.credential_source().pair(broker).await?;
+        let name = source.marker(broker, element, &pair);
+        if let Some(found) = marker::find(&*broker.registry, &name).await? {
+            return repeat(broker, account.instance.id, &found, edit, deadline).await;
         }
-    };
-    let name = source.marker(broker, element, &pair);
-    if let Some(found) = consent.mark(source, &name).await? {
-        consent.end_slot().await;
-        return repeat(broker, id, &found, edit, deadline).await;
-    }
-    match obtain(broker, element, &consent.settings, source, consent.since, deadline).await {
-        Ok(granted) => consent.keep(granted, callback, source).await,
-        Err(error) if error.certainly_not_granted() => {
-            consent.end_slot().await;
-            free(broker, &name, &consent.instance, &consent.owner).await;
-            Err(error)
+        let asked = Asked { edit, source, settings, name };
+        if let Some(consent) = take_slot(broker, &account, asked, deadline).await? {
+            return consent.go_through(element, callback).await;
         }
-        Err(error) => {
-            events::in_doubt(&consent.instance, "the exchange of a new consent");
-            Err(error)
-        }
+        account = account::find_again(&*broker.registry, &account).await?;
     }
+    Err(Error::Locked(1))
 }
 
 /// Answers a consent whose code was sent before. What else the request says is done.
@@ -149,6 +144,9 @@ pub(crate) async fn repeated(broker: &Broker, user: UserId, found: &Marker) -> R
         (None, _) => is_recent,
     };
     let ended = certainly_ended(found.since);
+    if broker.holds(found.instance) {
+        return Err(Error::CodeInUse(2));
+    }
     if !under_way || ended <= now || clock::is_ahead(found.since, now) {
         return Err(Error::CodeUsed);
     }
@@ -157,57 +155,42 @@ pub(crate) async fn repeated(broker: &Broker, user: UserId, found: &Marker) -> R
     Err(Error::CodeInUse(u64::try_from(wait).unwrap_or(1)))
 }
 
+/// Takes the slot of a consent. Gives nothing when the instance has changed since it was read.
 async fn take_slot<'a>(
     broker: &'a Broker,
-    mut account: Account,
-    edit: &'a Edit,
+    account: &Account,
+    asked: Asked<'a>,
     deadline: Deadline,
-) -> Result<Consent<'a>, Error> {
-    let owner = random::id();
-    for _ in 0..ATTEMPTS {
-        let now = broker.clock.now();
-        let Account { instance: seen, grant, .. } = &account;
-        if clock::is_ahead(seen.consent_since, now) {
-            correct_slot(broker, seen, now).await?;
-        } else if seen.consent_runs(grant, now) {
-            let left = if seen.consent_since + REQUEST >= now {
-                2
-            } else {
-                certainly_ended(seen.consent_since) - now
-            };
-            return Err(Error::Locked(u64::try_from(left).unwrap_or(1)));
-        } else {
-            report_unknown_end(seen, grant);
-            let settings = settings_of(broker, seen, edit).await?;
-            let number = seen.consents + 1;
-            let change = Change::default()
-                .and(Instance::is_live())
-                .and(seen.consents_as_read())
-                .and(seen.settings_as_read())
-                .set("consents", number)
-                .set("consent_owner", owner.clone())
-                .set("consent_since", now)
-                .set(AGENDA, schedule::agenda(&seen.element, seen.id))
-                .set(DUE, certainly_ended(now));
-            let written = broker.registry.update(&seen.key(), change).await?;
-            if let Written::Done(item) = written.proven_by("consent_owner", &owner) {
-                let (instance, grant) = (records::from_item(item)?, account.grant);
-                return Ok(Consent {
-                    broker,
-                    instance,
-                    grant,
-                    number,
-                    owner,
-                    since: now,
-                    edit,
-                    settings,
-                    deadline,
-                });
-            }
-        }
-        account = account::find_again(&*broker.registry, &account).await?;
+) -> Result<Option<Consent<'a>>, Error> {
+    let (now, owner) = (broker.clock.now(), random::id());
+    let Account { instance: seen, grant, .. } = account;
+    if clock::is_ahead(seen.consent_since, now) {
+        correct_slot(broker, seen, now).await?;
+        return Ok(None);
     }
-    Err(Error::Locked(1))
+    if seen.consent_runs(grant, now) {
+        let may_run = seen.consent_since + REQUEST >= now;
+        let left = if may_run { 2 } else { certainly_ended(seen.consent_since) - now };
+        return Err(Error::Locked(u64::try_from(left).unwrap_or(1)));
+    }
+    report_unknown_end(seen, grant);
+    let number = seen.consents + 1;
+    let mut change = Change::default()
+        .and(Instance::is_live())
+        .and(seen.consents_as_read())
+        .and(seen.settings_as_read())
+        .set("consents", number)
+        .set("consent_owner", owner.clone())
+        .set("consent_since", now)
+        .set(AGENDA, schedule::agenda(&seen.element, seen.id))
+        .set(DUE, certainly_ended(now));
+    if !asked.source.is_code() {
+        change = change.set("brought", json!(seen.with_brought(&asked.name)));
+    }
+    let written = broker.registry.update(&seen.key(), change).await?;
+    let Written::Done(item) = written.proven_by("consent_owner", &owner) else { return Ok(None) };
+    let (instance, grant) = (records::from_item(item)?, grant.clone());
+    Ok(Some(Consent { broker, instance, grant, number, owner, since: now, asked, deadline }))
 }
 
 /// Looks at the slot of a consent that has certainly ended. When it has not said how, its vendor may have granted, and
@@ -238,8 +221,34 @@ async fn correct_slot(broker: &Broker, seen: &Instance, now: Timestamp) -> Resul
 }
 
 impl Consent<'_> {
+    /// Writes the code down, exchanges it, and keeps what the vendor grants.
+    async fn go_through(
+        self,
+        element: &Element,
+        callback: &BTreeMap<String, String>,
+    ) -> Result<Account, Error> {
+        let Self { broker, instance, asked, since, deadline, .. } = &self;
+        if let Some(found) = self.mark().await? {
+            self.end_slot().await;
+            return repeat(broker, instance.id, &found, asked.edit, *deadline).await;
+        }
+        match obtain(broker, element, &asked.settings, asked.source, *since, *deadline).await {
+            Ok(granted) => self.keep(granted, callback).await,
+            Err(error) if error.certainly_not_granted() => {
+                self.end_slot().await;
+                free(broker, &asked.name, instance, &self.owner).await;
+                Err(error)
+            }
+            Err(error) => {
+                events::in_doubt(instance, "the exchange of a new consent");
+                Err(error)
+            }
+        }
+    }
+
     /// Writes the code down. Gives the marker that is there already.
-    async fn mark(&self, source: &GrantSource, name: &str) -> Result<Option<Marker>, Error> {
+    async fn mark(&self) -> Result<Option<Marker>, Error> {
+        let Asked { source, name, .. } = &self.asked;
         let marker = Marker {
             instance: self.instance.id,
             consent: self.number,
@@ -268,12 +277,7 @@ impl Consent<'_> {
     }
 
     /// Keeps what the vendor has granted.
-    async fn keep(
-        self,
-        granted: Granted,
-        callback: &BTreeMap<String, String>,
-        source: &GrantSource,
-    ) -> Result<Account, Error> {
+    async fn keep(self, granted: Granted, callback: &BTreeMap<String, String>) -> Result<Account, Error> {
         let told = obtain::told(&granted, callback);
         let set = TokenSet { tokens: granted.tokens, told, settings: self.instance.number };
         let grant = match self.commit(&set).await {
@@ -284,8 +288,8 @@ impl Consent<'_> {
             }
             Err(error) => {
                 // What was brought along is its owner's.
-                if source.is_code() {
-                    revoke_unkept(self.broker, &self.instance, &self.settings, &set).await;
+                if self.asked.source.is_code() {
+                    revoke_unkept(self.broker, &self.instance, &self.asked.settings, &set).await;
                 }
                 return Err(error);
             }
@@ -336,10 +340,11 @@ impl Consent<'_> {
             let mut after = found.clone();
             after.take_tokens(place, &set.tokens, Some(rest::seal(broker, &found, place, &set)?));
             after.stop_asking();
-            (after.last, after.client) = (0, self.settings.client.clone());
+            (after.last, after.client) = (0, self.asked.settings.client.clone());
             let stated = [OF_TOKENS, OF_CONSENT].concat();
             let change = write::stating(broker, &found, after, &stated, conditions)?;
-            match write::persist(broker, &found, &change, self.deadline).await? {
+            let send = || write::send(broker, &found, change.clone());
+            match write::keep(broker, &self.instance, self.deadline, send).await? {
                 Outcome::Made(grant) => return Ok(grant),
                 // The reply was lost, a later consent is there, or the grant has changed.
                 Outcome::Refused(Some(now)) => found = now,
@@ -360,7 +365,7 @@ impl Consent<'_> {
     /// that, the answer is dropped: the old grant goes on, and its refresh brings an access token.
     async fn completed(&self, found: &Grant, set: &TokenSet) -> Result<Completed, Error> {
         let lives = found.refreshable && !found.is_dead(self.instance.number);
-        if set.tokens.refresh_token.is_some() || !lives || found.client != self.settings.client {
+        if set.tokens.refresh_token.is_some() || !lives || found.client != self.asked.settings.client {
             return Ok(Completed::Whole(set.clone()));
         }
         if found.asking_owner.is_some() {
@@ -373,7 +378,7 @@ impl Consent<'_> {
 
     /// Writes the settings that the request brought, and what the vendor has said, unless a later consent has been given.
     async fn write_settings(&self, set: &TokenSet) -> Result<Instance, Error> {
-        let edit = settings::with_told(self.edit, &set.told);
+        let edit = settings::with_told(self.asked.edit, &set.told);
         if edit.is_empty() {
             return Ok(self.instance.clone());
         }

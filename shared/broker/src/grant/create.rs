@@ -25,7 +25,7 @@ use crate::grant::delete::{fence, take_back};
 use crate::grant::obtain::{self, GrantSource, obtain};
 use crate::grant::publish::make_live;
 use crate::grant::revoke::revoke_unkept;
-use crate::grant::{import, rest, schedule, settle};
+use crate::grant::{import, rest, schedule, settle, write};
 use crate::id::{AppId, InstanceId, LinkId, UserId};
 use crate::random;
 use crate::record::account::{self, Account};
@@ -121,6 +121,7 @@ pub async fn create(
         in_doubt: None,
         deleted: None,
         taken_back: false,
+        brought: Vec::new(),
         agenda: Some(schedule::agenda(&element.identity.key, id)),
         due: Some(certainly_ended(now)),
     };
@@ -275,10 +276,12 @@ impl Creation<'_> {
         grant.due = Some(schedule::due(broker, &grant, broker.clock.now()));
         let item = records::to_item(&grant)?;
         let key = grant.key();
-        let insert = || broker.registry.insert(&key, item.clone());
-        let written = self.deadline.persist(insert).await;
-        events::table(broker, &written);
-        match written? {
+        let insert = async || {
+            let written = broker.registry.insert(&key, item.clone()).await;
+            events::table(broker, &written);
+            written
+        };
+        match write::keep(broker, pending, self.deadline, insert).await? {
             Written::Done(_) => Ok(Some(grant)),
             Written::Refused(found) => {
                 let found: Option<Grant> = found.map(records::from_item).transpose()?;

@@ -93,8 +93,11 @@ pub(crate) async fn go_on(broker: &Broker, instance: &Instance) -> Result<bool, 
             return Ok(false);
         }
     }
-    if instance.taken_back || instance.imported && !is_revoked {
-        marker::remove(&*broker.registry, &instance.marker, instance.id).await?;
+    if instance.taken_back || instance.was_brought() && !is_revoked {
+        let first = (instance.taken_back || instance.imported).then_some(&instance.marker);
+        for name in instance.brought.iter().chain(first) {
+            marker::remove(&*broker.registry, name, instance.id).await?;
+        }
     }
     let deleting = Condition::Equals("state", json!(State::Deleting));
     broker.registry.remove(&instance.key(), vec![deleting]).await?;
@@ -160,7 +163,7 @@ async fn revoke(broker: &Broker, instance: &Instance, grant: &Grant) -> bool {
 /// Tells until when others may be at work that began before the grant was marked, if what is left must wait for them: they
 /// may put tokens into its secret, or send the token that its owner would bring again.
 fn waits_until(broker: &Broker, instance: &Instance, grant: &Grant, is_revoked: bool) -> Option<Timestamp> {
-    let comes_again = instance.imported && !is_revoked;
+    let comes_again = instance.was_brought() && !is_revoked;
     let waits = !instance.taken_back && (comes_again || grant.secret.is_some());
     let until = grant.ending_since.map(certainly_ended).filter(|_| waits)?;
     (until > broker.clock.now()).then_some(until)

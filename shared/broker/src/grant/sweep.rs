@@ -314,6 +314,9 @@ async fn finish(
 
 /// Makes an instance live whose grant is there, and removes one without: whoever was making it has certainly ended.
 async fn complete(broker: &Broker, pending: &Instance, deadline: Deadline) -> Result<bool, Error> {
+    if broker.holds(pending.id) {
+        return Ok(false);
+    }
     let found = broker.registry.get(&grant::key(pending.id)).await?;
     let grant = found.map(records::from_item::<Grant>).transpose()?;
     match grant {

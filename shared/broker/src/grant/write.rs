@@ -1,9 +1,12 @@
 //! A change of a grant: as it was read, as it is to be, and what must hold for it.
 
+use std::future::Future;
+
 use crate::Broker;
 use crate::events;
 use crate::grant::schedule;
 use crate::record::grant::Grant;
+use crate::record::instance::Instance;
 use crate::store::StoreError;
 use crate::store::records::{self, Change, Condition, Written};
 use crate::store::retry::Deadline;
@@ -60,6 +63,27 @@ pub(crate) async fn send(broker: &Broker, grant: &Grant, change: Change) -> Resu
         Written::Done(item) => Outcome::Made(records::from_item(item)?),
         Written::Refused(found) => Outcome::Refused(found.map(records::from_item).transpose()?),
     })
+}
+
+/// Keeps what a vendor has given for an instance. Where the process lives on it does not give up: until the table takes it,
+/// it is in memory alone.
+pub(crate) async fn keep<T, F>(
+    broker: &Broker,
+    instance: &Instance,
+    deadline: Deadline,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    match (deadline.persist(&mut attempt).await, &broker.unsaved) {
+        (Err(cause), Some(unsaved)) if cause.is_temporary() => {
+            events::not_saved(instance, &cause);
+            let _held = unsaved.hold(instance.id);
+            deadline.without_end().persist(attempt).await
+        }
+        (outcome, _) => outcome,
+    }
 }
 
 /// Writes, and repeats it while the table is out of reach and there is time.

@@ -78,6 +78,9 @@ pub struct Instance {
     pub consent_since: Timestamp,
     /// The name of the marker of what it was made of.
     pub marker: String,
+    /// The names of the markers of tokens that were brought along for later consents, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brought: Vec<String>,
     /// What lists know of its grant.
     pub copy: Copy,
     /// Since when nobody knows whether the vendor has made a grant of its code.
@@ -132,6 +135,18 @@ impl Instance {
                 self.id
             ))
         })
+    }
+
+    /// Gives the names of the markers of tokens that were brought along once another is, the latest that fit.
+    pub(crate) fn with_brought(&self, name: &str) -> Vec<String> {
+        const REMEMBERED: usize = 20;
+        let before = &self.brought[self.brought.len().saturating_sub(REMEMBERED - 1)..];
+        before.iter().cloned().chain([name.to_owned()]).collect()
+    }
+
+    /// Tells whether its owner has brought a token along, and may have it elsewhere.
+    pub(crate) fn was_brought(&self) -> bool {
+        self.imported || !self.brought.is_empty()
     }
 
     /// Tells whether a consent other than the first is under way.

@@ -50,6 +50,12 @@ impl Deadline {
         Self { watch, patience }
     }
 
+    /// Goes on for as long as the process lives.
+    pub(crate) fn without_end(self) -> Self {
+        let patience = Patience { store: Duration::MAX, attempts: u32::MAX, ..self.patience };
+        Self { patience, ..self }
+    }
+
     /// Tells whether there is time to ask a vendor and to keep its answer.
     pub fn may_ask(self) -> bool {
         self.watch.is_before(self.patience.ask)
