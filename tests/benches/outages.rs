@@ -1,11 +1,11 @@
 //! Stores that refuse writes while many grants are due, at vendors that end a grant whose refresh token comes twice. No
 //! grant may be lost, and all tokens must have moved in the end: else it fails.
 //!
-//! - On the functions: Secrets Manager denies every write for some time, while tokens are asked for and the sweep runs.
-//! - Inside a process: Secrets Manager takes 50 writes a second, and all grants are due at once.
-//! - Inside a process: one user has them all, with tokens of 2 kB, and a partition takes 1,000 units a second.
-//!
-//! The arguments are the grants and seconds of the first, and the grants of the others.
+//! - `denied GRANTS SECONDS`, on the functions: Secrets Manager denies every write so long, while tokens are asked for and
+//!   the sweep runs.
+//! - `throttled GRANTS`, inside a process: Secrets Manager takes 50 writes a second, and the sweep has its pace.
+//! - `hot GRANTS`, inside a process: one user has them all, with tokens of 2 kB, a partition takes 1,000 units a second, and
+//!   the sweep has no pace.
 
 #![expect(
     clippy::unwrap_used,
@@ -175,10 +175,9 @@ async fn due(count: u64, padding: usize) -> (Machine, Family) {
 }
 
 /// Sweeps until all tokens have moved; gives the passes and the refreshes of the first.
-async fn swept(machine: &Machine, count: u64, plan: impl Fn() -> Plan) -> (u64, u64) {
+async fn swept(machine: &Machine, count: u64, limits: Limits, plan: impl Fn() -> Plan) -> (u64, u64) {
     let (mut passes, mut first) = (0, 0);
     loop {
-        let limits = Limits { per_second: None, ..sweep::LIMITS };
         let report = sweep(&machine.planned(&plan()), &limits, &|| true).await.unwrap();
         passes += 1;
         if passes == 1 {
@@ -220,7 +219,7 @@ async fn throttled(count: u64) {
         })
     };
     let watch = Stopwatch::start();
-    let (passes, first) = swept(&machine, count, plan).await;
+    let (passes, first) = swept(&machine, count, sweep::LIMITS, plan).await;
     println!(
         "{WRITES} writes of secrets a second: {count} grants due, {first} refreshed in the first pass, all moved in {passes} \
          passes of {} s together, {} writes refused, {} lost",
@@ -245,7 +244,8 @@ async fn hot(count: u64) {
         })
     };
     let watch = Stopwatch::start();
-    let (passes, first) = swept(&machine, count, plan).await;
+    let limits = Limits { per_second: None, ..sweep::LIMITS };
+    let (passes, first) = swept(&machine, count, limits, plan).await;
     let took = seconds(watch);
     println!(
         "{UNITS} units a partition: {count} grants of one user due, tokens of 2 kB, {first} refreshed in the first pass; all \
@@ -258,10 +258,12 @@ async fn hot(count: u64) {
 
 #[tokio::main]
 async fn main() {
-    let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
-    let mut next = |default| numbers.next().unwrap_or(default);
-    let (grants, lasts, throttles, one_user) = (next(200), next(120), next(3_000), next(2_000));
-    denied(grants, Duration::from_secs(lasts)).await;
-    throttled(throttles).await;
-    hot(one_user).await;
+    let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let number = |place: usize| arguments.get(place).and_then(|number| number.parse::<u64>().ok());
+    match (arguments.first().map(String::as_str), number(1)) {
+        (Some("denied"), Some(count)) => denied(count, Duration::from_secs(number(2).unwrap_or(120))).await,
+        (Some("throttled"), Some(count)) => throttled(count).await,
+        (Some("hot"), Some(count)) => hot(count).await,
+        _ => panic!("denied GRANTS SECONDS, throttled GRANTS or hot GRANTS, not {arguments:?}"),
+    }
 }

@@ -4,7 +4,7 @@
 //! Every round has a fresh instance. Exactly one refresh a round, no failed caller, the same token for all,
 //! and a grant that lives on: else it fails. `VALETKEY_STACK=lambda` has every caller in an environment of
 //! its own, and some of them are the sweep. The arguments are the number of rounds, the vendor, which is `sandbox` or
-//! `oidc-provider`, which others wrote, and the number of callers.
+//! `oidc-provider`, which others wrote, the number of callers, and on Lambda where tokens rest.
 
 #![expect(
     clippy::unwrap_used,
@@ -40,10 +40,11 @@ struct Scene {
 }
 
 impl Scene {
-    async fn set(vendor: &str, callers: usize) -> Self {
+    async fn set(vendor: &str, callers: usize, home: &str) -> Self {
         let sweeps = if on_lambda() { SWEEPS } else { 0 };
         let (lifetime, latency) = (lifetime(callers), LATENCY.to_string());
-        let quiet = ["--log", "error", "--sweep-every", "0"];
+        let home = format!("--token-store={home}");
+        let quiet = ["--log", "error", "--sweep-every", "0", &home];
         if vendor == "oidc-provider" {
             let oidc = OidcProvider::start_with(LATENCY, lifetime).await;
             let elements = ["--elements", oidc.elements.path().to_str().unwrap()];
@@ -76,7 +77,8 @@ async fn main() {
     let rounds = arguments.first().and_then(|rounds| rounds.parse().ok()).unwrap_or(5_usize);
     let vendor = arguments.get(1).map_or("sandbox", String::as_str);
     let callers = arguments.get(2).map_or(64, |callers| callers.parse().unwrap());
-    let scene = Scene::set(vendor, callers).await;
+    let home = arguments.get(3).map_or("secrets-manager", String::as_str);
+    let scene = Scene::set(vendor, callers, home).await;
     let mut instances = Vec::new();
     for _ in 0..rounds {
         instances.push(scene.instance().await);
