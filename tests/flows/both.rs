@@ -1,5 +1,6 @@
 //! Flows on both stacks: the process for one machine, and the functions.
 
+mod answers;
 mod browser_connect;
 mod callbacks;
 mod clocks;

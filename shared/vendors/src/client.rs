@@ -4,6 +4,10 @@ pub mod tls;
 
 pub mod egress;
 
+pub mod body;
+
+mod refusal;
+
 pub mod response;
 
 pub mod request;

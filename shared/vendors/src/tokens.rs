@@ -30,4 +30,6 @@ pub struct Granted {
     pub tokens: Tokens,
     /// The further members of the answer that the descriptor keeps, by configuration key.
     pub extra: BTreeMap<String, String>,
+    /// Why the answer has no access token that could be used, although it has a refresh token.
+    pub odd: Option<String>,
 }

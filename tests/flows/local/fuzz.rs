@@ -16,7 +16,9 @@ use tests::client::CALLBACK;
 use tests::inside::{Inside, RETURN_URL};
 use tokio::runtime::Runtime;
 use vendors::catalogue::Catalogue;
-use vendors::client::response::{self, Raw};
+use vendors::client::body::Raw;
+use vendors::client::response;
+use vendors::error::VendorError;
 use vendors::tenant;
 use web::authorization;
 use web::clean::return_url;
@@ -144,10 +146,11 @@ proptest! {
         for key in ["infusionsoftcrm", "slack", "hubspot"] {
             let oauth2 = catalogue.find(key).unwrap().oauth2.as_ref().unwrap();
             for body in [body.to_string().into_bytes(), bytes.clone()] {
-                let raw = Raw { status, retry_after: None, body, confided: vec![] };
-                if let Ok(granted) = response::tokens(&raw, oauth2) {
+                if let Ok(granted) = response::tokens(&answer(status, body), oauth2) {
                     prop_assert!((200..300).contains(&status));
-                    prop_assert!(!granted.tokens.access_token.expose_secret().is_empty());
+                    let usable = !granted.tokens.access_token.expose_secret().is_empty();
+                    prop_assert_eq!(usable, granted.odd.is_none());
+                    prop_assert!(usable || granted.tokens.refresh_token.is_some());
                     prop_assert!(granted.tokens.expires_in.is_none_or(|seconds| seconds >= 0));
                 }
             }
@@ -162,6 +165,80 @@ proptest! {
             let url = url::Url::parse(&format!("https://{host}/oauth")).unwrap();
             prop_assert_eq!(url.host_str(), Some(host.as_str()));
         }
+    }
+}
+
+fn answer(status: u16, body: Vec<u8>) -> Raw {
+    Raw { status, retry_after: None, challenge: None, body, confided: vec![] }
+}
+
+/// A value of JSON, or what some take for one.
+fn odd_value() -> impl Strategy<Value = Vec<u8>> {
+    let character = prop_oneof![
+        4 => "[ !#-\\[\\]-~]".prop_map(String::into_bytes),
+        2 => any::<u8>().prop_filter("it ends no string", |byte| !b"\"\\".contains(byte)).prop_map(|byte| vec![byte]),
+        2 => any::<u16>().prop_map(|unit| format!("\\u{unit:04x}").into_bytes()),
+    ];
+    let string = prop::collection::vec(character, 0..30)
+        .prop_map(|characters| [b"\"", characters.concat().as_slice(), b"\""].concat());
+    let deep = (1..2_000_usize, any::<bool>()).prop_map(|(depth, is_list)| {
+        let (open, close) = if is_list { ("[", "]") } else { ("{\"x\":", "}") };
+        format!("{}0{}", open.repeat(depth), close.repeat(depth)).into_bytes()
+    });
+    prop_oneof![
+        4 => string,
+        1 => deep,
+        2 => "-?[0-9]{1,40}(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,5})?".prop_map(String::into_bytes),
+        1 => "NaN|Infinity|undefined|True|tru|0x1f|\\+1|01".prop_map(String::into_bytes),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn one_odd_member_loses_no_grant(odd in odd_value(), place in 0..3_usize, framing in 0..4_usize) {
+        let members: [&[u8]; 2] = [b"\"access_token\":\"the-access\"", b"\"refresh_token\":\"the-refresh\""];
+        let mut members: Vec<_> = members.map(<[u8]>::to_vec).to_vec();
+        members.insert(place, [b"\"odd\":", odd.as_slice()].concat());
+        let object = [b"{".as_slice(), &members.join(&b','), b"}"].concat();
+        let body = match framing {
+            0 => object,
+            1 => [b"\xef\xbb\xbf", object.as_slice()].concat(),
+            2 => [object.as_slice(), b"\r\nand more"].concat(),
+            _ => [b")]}',\n", object.as_slice()].concat(),
+        };
+        let catalogue = Catalogue::built_in();
+        let oauth2 = catalogue.find("infusionsoftcrm").unwrap().oauth2.as_ref().unwrap();
+        let tokens = response::tokens(&answer(200, body), oauth2).unwrap().tokens;
+        prop_assert_eq!(tokens.access_token.expose_secret(), "the-access");
+        let refresh_token = tokens.refresh_token.unwrap();
+        prop_assert_eq!(refresh_token.expose_secret(), "the-refresh");
+    }
+
+    #[test]
+    fn a_refusal_in_any_shape_yields_its_words(words in "[a-zA-Z][a-zA-Z0-9 ,.']{0,60}[a-z]", code in "[a-z_]{3,20}", shape in 0..10_usize) {
+        let body = match shape {
+            0 => serde_json::json!({"error": code, "error_description": words}),
+            1 => serde_json::json!({"error": {"code": code, "message": words}}),
+            2 => serde_json::json!({"errors": [{"code": code, "message": words}]}),
+            3 => serde_json::json!({"Error": words, "ErrorCode": code}),
+            4 => serde_json::json!({"fault": {"faultstring": words, "detail": {"errorcode": code}}}),
+            5 => serde_json::json!({"error_code": code, "error_message": words}),
+            6 => serde_json::json!({"code": code, "title": "No", "detail": words}),
+            _ => Value::Null,
+        };
+        let body = match shape {
+            7 => words.clone(),
+            8 => format!("<html><style>p{{}}</style><p>{words}</p></html>"),
+            9 => format!("error={code}&error_description={}", words.replace(' ', "+")),
+            _ => body.to_string(),
+        };
+        let catalogue = Catalogue::built_in();
+        let oauth2 = catalogue.find("infusionsoftcrm").unwrap().oauth2.as_ref().unwrap();
+        let refusal = response::tokens(&answer(400, body.clone().into()), oauth2).unwrap_err();
+        let VendorError::Refused { error, message, .. } = refusal else { panic!("{refusal:?}") };
+        let heard = message.split_whitespace().collect::<Vec<_>>();
+        prop_assert_eq!(heard, words.split_whitespace().collect::<Vec<_>>(), "{}", body);
+        prop_assert!(shape == 7 || shape == 8 || error == code, "{}: {}", body, error);
     }
 }
 

@@ -86,7 +86,7 @@ pub async fn consent(
         }
         let asked = Asked { edit, source, settings, name };
         if let Some(consent) = take_slot(broker, &account, asked, deadline).await? {
-            return consent.go_through(element, callback).await;
+            return Box::pin(consent.go_through(element, callback)).await;
         }
         account = account::find_again(&*broker.registry, &account).await?;
     }

@@ -156,7 +156,7 @@ fn brought(token: &SecretString, oauth2: &OAuth2, now: Timestamp) -> Granted {
         refresh_expires: None,
         scope: None,
     };
-    Granted { tokens, extra: BTreeMap::new() }
+    Granted { tokens, extra: BTreeMap::new(), odd: None }
 }
 
 /// Gives what the vendor said beside the tokens, in its answer and in its callback, by configuration key.

@@ -297,18 +297,24 @@ impl<'a> Taken<'a> {
         let Self { broker, account, number, owner, deadline, .. } = &self;
         let told = obtain::told(&granted, &BTreeMap::new());
         let set = TokenSet { tokens: granted.tokens, told, settings: account.instance.number };
-        match store(broker, account.grant.clone(), owner, *number, &set, *deadline).await {
-            Ok(Stored::Kept(kept)) => {
+        let stored = store(broker, account.grant.clone(), owner, *number, &set, *deadline).await;
+        match (stored, granted.odd) {
+            (Ok(Stored::Kept(kept)), Some(odd)) => {
+                let error = VendorError::Malformed(format!("{odd}; its refresh token is kept"));
+                events::refresh_failed(&kept, &error);
+                Ok(Attempt::Kept(error.into()))
+            }
+            (Ok(Stored::Kept(kept)), None) => {
                 events::refreshed(&kept);
                 self.follow_up(&kept, &set).await;
                 Ok(Attempt::Refreshed(set.tokens))
             }
-            Ok(Stored::Newer) => Ok(Attempt::Busy),
-            Ok(Stored::Gone) => {
+            (Ok(Stored::Newer), _) => Ok(Attempt::Busy),
+            (Ok(Stored::Gone), _) => {
                 revoke_new(broker, account, &set).await?;
                 Err(instance::unknown(account.instance.id))
             }
-            Err(cause) => self.keep_elsewhere(set, cause).await,
+            (Err(cause), _) => self.keep_elsewhere(set, cause).await,
         }
     }
 

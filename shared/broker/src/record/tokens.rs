@@ -47,14 +47,21 @@ impl Tokens {
         }
     }
 
-    /// Keeps what an answer to a refresh may leave out: the refresh token (RFC 6749 section 6), its end, and the scope.
+    /// Keeps what an answer to a refresh may leave out: the refresh token (RFC 6749 section 6), its end, and the scope; and
+    /// the access token, when the answer has none that could be used.
     pub(crate) fn after(self, old: &Self) -> Self {
         let known = old.refresh_expires.filter(|end| *end > self.issued);
+        let access = if self.access_token.expose_secret().is_empty() { old } else { &self };
+        let (access_token, token_type) = (access.access_token.clone(), access.token_type.clone());
+        let (issued, expires) = (access.issued, access.expires);
         Self {
+            access_token,
+            token_type,
+            issued,
+            expires,
             refresh_token: self.refresh_token.or_else(|| old.refresh_token.clone()),
             refresh_expires: self.refresh_expires.or(known),
             scope: self.scope.or_else(|| old.scope.clone()),
-            ..self
         }
     }
 }
@@ -66,6 +73,8 @@ pub struct Granted {
     pub tokens: Tokens,
     /// The further members of the answer that the descriptor keeps, by configuration key.
     pub extra: BTreeMap<String, String>,
+    /// Why the answer has no access token that could be used, although it has a refresh token.
+    pub odd: Option<String>,
 }
 
 impl Granted {
@@ -81,7 +90,7 @@ impl Granted {
             refresh_expires: tokens.refresh_expires_in.map(|seconds| now + seconds),
             scope: tokens.scope,
         };
-        Self { tokens, extra: granted.extra }
+        Self { tokens, extra: granted.extra, odd: granted.odd }
     }
 }
 

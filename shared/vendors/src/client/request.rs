@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use form_urlencoded::Serializer;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
 use reqwest::{Method, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::client::body::{self, Raw};
 use crate::client::egress::{self, Guard, Lookup};
-use crate::client::response::Raw;
 use crate::client::tls::{self, BuildError};
 use crate::descriptor::{ClientAuthentication, Encoding, Endpoint};
 use crate::error::VendorError;
@@ -74,6 +78,10 @@ impl Sender {
                 .redirect(redirect::Policy::none())
                 .retry(reqwest::retry::never())
                 .no_proxy()
+                // RFC 9112 section 5.2: a line that is folded is read. One odd header loses no answer.
+                .http1_allow_obsolete_multiline_headers_in_responses(true)
+                .http1_allow_spaces_after_header_name_in_responses(true)
+                .http1_ignore_invalid_headers_in_responses(true)
                 .pool_max_idle_per_host(0)
                 .connect_timeout(limits.connect)
                 .timeout(limits.total)
@@ -109,7 +117,10 @@ impl Sender {
     ) -> Result<Raw, VendorError> {
         parameters.extend(endpoint.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let http = if has_free_host(endpoint) { &self.guarded } else { &self.fixed };
+        let has_body = method == Method::POST;
         let request = http.request(method, url).header(ACCEPT, "application/json");
+        // Without it any coding would do (RFC 9110 section 12.5.3).
+        let request = request.header(ACCEPT_ENCODING, "identity");
         let request = match endpoint.client_authentication {
             ClientAuthentication::ClientSecretBasic => request.header(AUTHORIZATION, basic(client)),
             ClientAuthentication::ClientSecretPost => {
@@ -126,7 +137,8 @@ impl Sender {
         let mut confided = confided(&parameters, client);
         confided.extend(bearer.cloned());
         let request = if parameters.is_empty() {
-            request
+            // RFC 9110 section 8.6.
+            if has_body { request.header(CONTENT_LENGTH, 0) } else { request }
         } else {
             let (kind, body) = encode(endpoint.encoding, &parameters);
             request.header(CONTENT_TYPE, kind).body(body)
@@ -146,8 +158,36 @@ fn has_free_host(endpoint: &Endpoint) -> bool {
 fn confided(parameters: &[(&str, &str)], client: Client<'_>) -> Vec<SecretString> {
     let secret = |(name, _): &&(&str, &str)| !OPEN.contains(name);
     let values = parameters.iter().filter(secret).map(|(_, value)| *value);
-    let all = values.chain([client.id, client.secret.expose_secret()]);
-    all.filter(|value| value.len() >= 6).map(SecretString::from).collect()
+    let secret = client.secret.expose_secret();
+    let pair = format!("{}:{secret}", client.id);
+    let all = values.chain([client.id, secret, &pair]).filter(|value| value.len() >= 6);
+    let mut spelled: Vec<_> = all.flat_map(spellings).collect();
+    // The longest first: a part that is replaced would hide the rest of it.
+    spelled.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    spelled.dedup();
+    spelled.into_iter().map(SecretString::from).collect()
+}
+
+/// Spells a text as a vendor may repeat it: as it is, percent-encoded, form-encoded, in base64.
+fn spellings(text: &str) -> Vec<String> {
+    let form: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    let percent = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let lower = percent_lower(&percent);
+    let base64 = [STANDARD.encode(text), URL_SAFE_NO_PAD.encode(text)];
+    [text.to_owned(), form.replace('+', "%20"), percent_lower(&form), form, percent, lower]
+        .into_iter()
+        .chain(base64)
+        .collect()
+}
+
+/// Writes the hexadecimal digits of percent-encoded bytes small.
+fn percent_lower(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| match part.split_at_checked(2) {
+        Some((digits, rest)) => format!("{text}%{}{rest}", digits.to_ascii_lowercase()),
+        None => format!("{text}%{part}"),
+    })
 }
 
 fn encode(encoding: Encoding, parameters: &[(&str, &str)]) -> (&'static str, String) {
@@ -177,16 +217,20 @@ async fn read(
     confided: Vec<SecretString>,
 ) -> Result<Raw, VendorError> {
     let status = response.status().as_u16();
-    let retry_after =
-        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let retry_after = header(RETRY_AFTER).and_then(|value| value.parse().ok());
+    let (challenge, coding) = (header(WWW_AUTHENTICATE), header(CONTENT_ENCODING));
+    let (challenge, coding) = (challenge.map(str::to_owned), coding.map(str::to_owned));
+    let too_long = || VendorError::Malformed(format!("it is longer than {longest} bytes"));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > longest {
-            return Err(VendorError::Malformed(format!("it is longer than {longest} bytes")));
+            return Err(too_long());
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Raw { status, retry_after, body, confided })
+    let body = body::unpacked(body, coding.as_deref(), longest).ok_or_else(too_long)?;
+    Ok(Raw { status, retry_after, challenge, body, confided })
 }
 
 /// Sorts a transport error by whether the request can have arrived. Its URL is left out, since it may
@@ -310,11 +354,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_compressed_body_is_taken_as_it_is_and_never_unpacked() {
-        let packed =
-            b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x8b\x08\x00";
+    async fn a_compressed_body_that_nobody_asked_for_is_unpacked() {
+        let packed = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 22\r\n\r\n\
+            \x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xab\xae\x05\x00\x43\xbf\xa6\xa3\x02\x00\x00\x00";
         let raw = send(&stuck_vendor(packed).await, Limits::default()).await.unwrap();
-        assert_eq!(raw.body, b"\x1f\x8b\x08\x00");
+        assert_eq!(raw.body, b"{}");
+    }
+
+    #[tokio::test]
+    async fn an_odd_header_loses_no_answer() {
+        for headers in ["x: a\r\n b", "x : a", "x: \u{1}", "x"] {
+            let answer = format!("HTTP/1.1 200 OK\r\n{headers}\r\ncontent-length: 2\r\n\r\n{{}}");
+            let raw = send(&stuck_vendor(answer.leak().as_bytes()).await, Limits::default()).await.unwrap();
+            assert_eq!(raw.body, b"{}", "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_confided_is_known_in_every_spelling() {
+        let secret = "planted/secret+1 é".to_owned().into();
+        let spelled = confided(&[], Client { id: "planted-id", secret: &secret });
+        for text in [
+            "planted/secret+1 é",
+            "planted%2Fsecret%2B1+%C3%A9",
+            "planted%2Fsecret%2B1%20%C3%A9",
+            "planted%2fsecret%2b1+%c3%a9",
+            "cGxhbnRlZC9zZWNyZXQrMSDDqQ==",
+            &STANDARD.encode("planted-id:planted/secret+1 é"),
+        ] {
+            assert!(spelled.iter().any(|known| text.contains(known.expose_secret())), "{text}");
+        }
     }
 
     #[tokio::test]

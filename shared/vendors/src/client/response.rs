@@ -1,8 +1,11 @@
-//! Reads what a token endpoint answers (RFC 6749 sections 5.1 and 5.2), as the descriptor allows.
+//! Reads what a token endpoint answers (RFC 6749 sections 5.1 and 5.2), as the descriptor allows: first what is worth most,
+//! which is a refresh token.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use crate::client::body::{self, Raw};
+use crate::client::refusal::{Said, said};
 use crate::descriptor::{Answer, OAuth2, Permanent, PermanentError};
 use crate::error::VendorError;
 use crate::tokens::{Granted, Tokens};
@@ -19,39 +22,34 @@ const USUAL_WAIT: u64 = 5;
 /// The longest wait that is passed on, in seconds.
 const LONGEST_WAIT: u64 = 3_600;
 
-/// An HTTP answer, cut at the limit and with nothing else read from it. It holds secrets and is not to
-/// be printed.
-pub struct Raw {
-    /// The HTTP status.
-    pub status: u16,
-    /// `Retry-After` in seconds, when it was given so.
-    pub retry_after: Option<u64>,
-    /// The body.
-    pub body: Vec<u8>,
-    /// What was sent in confidence, which the vendor's words must not repeat to anyone.
-    pub confided: Vec<SecretString>,
-}
-
-/// Reads the tokens out of an answer.
+/// Reads the tokens out of an answer. One with a refresh token is kept even when nothing else in it can be used: the old
+/// one may be spent.
 pub fn tokens(raw: &Raw, oauth2: &OAuth2) -> Result<Granted, VendorError> {
     let quirks = &oauth2.answer;
     let all = granted(raw, oauth2)?;
     // A refresh may be answered without the envelope.
     let envelope = quirks.envelope.as_ref().and_then(|name| all.get(name)?.as_object());
-    let envelope = envelope.filter(|members| members.contains_key("access_token"));
-    let members = envelope.unwrap_or(&all);
-    let access_token = text(members, "access_token")
-        .ok_or_else(|| VendorError::Malformed("it has no `access_token`".into()))?;
+    let members = envelope.filter(|members| has_token(members)).unwrap_or(&all);
     let token_type = text(members, "token_type").unwrap_or_else(|| "Bearer".into());
     let bearer = |known: &str| token_type.eq_ignore_ascii_case(known);
-    if !bearer("bearer") && !quirks.token_types.iter().any(|known| bearer(known)) {
-        return Err(VendorError::Malformed("its token_type is not bearer".into()));
+    let is_bearer = bearer("bearer") || quirks.token_types.iter().any(|known| bearer(known));
+    let access_token = text(members, "access_token");
+    let odd = match (&access_token, is_bearer) {
+        (None, _) => Some("it has no `access_token`"),
+        (Some(_), false) => Some("its token_type is not bearer"),
+        (Some(_), true) => None,
+    };
+    let refresh_token = text(members, "refresh_token").map(SecretString::from);
+    if let (Some(odd), None) = (odd, &refresh_token) {
+        return Err(VendorError::Malformed(odd.into()));
     }
+    let usable = access_token.filter(|_| odd.is_none());
     let tokens = Tokens {
-        access_token: access_token.into(),
+        // Without one that can be used, it has ended already.
+        expires_in: if usable.is_some() { lifetime(members.get("expires_in"), quirks) } else { Some(0) },
+        access_token: usable.unwrap_or_default().into(),
         token_type,
-        expires_in: lifetime(members.get("expires_in"), quirks),
-        refresh_token: text(members, "refresh_token").map(SecretString::from),
+        refresh_token,
         refresh_expires_in: quirks
             .refresh_expires_in
             .as_ref()
@@ -61,7 +59,12 @@ pub fn tokens(raw: &Raw, oauth2: &OAuth2) -> Result<Granted, VendorError> {
         scope: scope(members.get("scope").or_else(|| members.get("scopes"))),
     };
     let kept = |(path, key): (&String, &String)| Some((key.clone(), member(&all, path)?));
-    Ok(Granted { tokens, extra: quirks.keep.iter().filter_map(kept).collect() })
+    let odd = odd.map(str::to_owned);
+    Ok(Granted { tokens, extra: quirks.keep.iter().filter_map(kept).collect(), odd })
+}
+
+fn has_token(members: &Map<String, Value>) -> bool {
+    ["access_token", "refresh_token"].iter().any(|name| text(members, name).is_some())
 }
 
 /// Finds a member by its path, as text of a bearable length.
@@ -93,27 +96,27 @@ pub fn done(raw: &Raw, oauth2: &OAuth2) -> Result<(), VendorError> {
 }
 
 fn granted(raw: &Raw, oauth2: &OAuth2) -> Result<Map<String, Value>, VendorError> {
-    let members = members(raw, oauth2.answer.form_encoded);
     if !(200..=299).contains(&raw.status) {
-        return Err(failure(raw, &members.unwrap_or_default(), oauth2));
+        return Err(failure(raw, &members(raw, true).unwrap_or_default(), oauth2));
     }
+    let members = members(raw, oauth2.answer.form_encoded);
     let members = members.ok_or_else(|| VendorError::Malformed("it is no JSON object".into()))?;
-    if text(&members, "error").is_some() {
+    let envelope = oauth2.answer.envelope.as_ref().and_then(|name| members.get(name)?.as_object());
+    let grants = has_token(&members) || envelope.is_some_and(has_token);
+    if !grants && text(&members, "error").is_some() {
         return Err(refused(raw, &members, oauth2));
     }
     Ok(members)
 }
 
 fn members(raw: &Raw, form_encoded: bool) -> Option<Map<String, Value>> {
-    if let Ok(members) = serde_json::from_slice(&raw.body) {
-        return Some(members);
+    let text = body::text(&raw.body);
+    let looks_encoded = form_encoded && text.contains('=') && !text.contains(['<', '{']);
+    if looks_encoded {
+        let pairs = form_urlencoded::parse(text.trim().as_bytes());
+        return Some(pairs.map(|(name, value)| (name.into(), Value::from(value.as_ref()))).collect());
     }
-    let looks_encoded = form_encoded && raw.body.contains(&b'=') && !raw.body.contains(&b'<');
-    looks_encoded.then(|| {
-        form_urlencoded::parse(&raw.body)
-            .map(|(name, value)| (name.into(), Value::from(value.as_ref())))
-            .collect()
-    })
+    body::members(&text)
 }
 
 fn failure(raw: &Raw, members: &Map<String, Value>, oauth2: &OAuth2) -> VendorError {
@@ -132,25 +135,26 @@ fn failure(raw: &Raw, members: &Map<String, Value>, oauth2: &OAuth2) -> VendorEr
 }
 
 fn refused(raw: &Raw, members: &Map<String, Value>, oauth2: &OAuth2) -> VendorError {
-    let status = raw.status;
-    let error = text(members, "error").unwrap_or_default();
-    let words = text(members, "error_description").or_else(|| text(members, "message"));
-    let means = means(status, &error, words.as_deref().unwrap_or_default(), &oauth2.permanent_errors);
-    let message =
-        words.unwrap_or_else(|| if error.is_empty() { format!("status {status}") } else { error.clone() });
+    let (status, said) = (raw.status, said(raw, members));
+    let means = means(status, &said, &oauth2.permanent_errors);
+    let error = said.codes.first().cloned().unwrap_or_default();
+    let message = said.words.first().filter(|words| !words.is_empty()).or(said.codes.first()).cloned();
+    let message = message.unwrap_or_else(|| format!("status {status}"));
     VendorError::Refused { status, error: repeatable(&error, raw), message: repeatable(&message, raw), means }
 }
 
 /// Finds what a refusal puts an end to, by the descriptor's table; `invalid_client` and
 /// `unauthorized_client` mean the client unless it says otherwise (RFC 6749 section 5.2).
-fn means(status: u16, error: &str, words: &str, table: &[PermanentError]) -> Option<Permanent> {
-    let words = words.to_lowercase();
+fn means(status: u16, said: &Said, table: &[PermanentError]) -> Option<Permanent> {
+    let words: Vec<_> = said.words.iter().map(|words| words.to_lowercase()).collect();
+    let says = |wanted: &String| words.iter().any(|words| words.contains(&wanted.to_lowercase()));
     let matches = |entry: &&PermanentError| {
         entry.status.is_none_or(|wanted| wanted == status)
-            && entry.error.as_ref().is_none_or(|wanted| wanted == error)
-            && entry.description.as_ref().is_none_or(|wanted| words.contains(&wanted.to_lowercase()))
+            && entry.error.as_ref().is_none_or(|wanted| said.codes.contains(wanted))
+            && entry.description.as_ref().is_none_or(says)
     };
-    let usual = ["invalid_client", "unauthorized_client"].contains(&error).then_some(Permanent::BadClient);
+    let of_client = |code: &String| ["invalid_client", "unauthorized_client"].contains(&code.as_str());
+    let usual = said.codes.iter().any(of_client).then_some(Permanent::BadClient);
     table.iter().find(matches).map(|entry| entry.means).or(usual)
 }
 
@@ -165,7 +169,7 @@ fn repeatable(text: &str, raw: &Raw) -> String {
 }
 
 fn text(members: &Map<String, Value>, name: &str) -> Option<String> {
-    members.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    members.get(name)?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
 }
 
 /// Reads how long an access token lives, in seconds.
@@ -186,12 +190,14 @@ fn seconds(said: Option<&Value>) -> Option<i64> {
     said.filter(|seconds: &f64| seconds.is_finite()).map(clamped)
 }
 
+/// Reads the scope, which has one part at least (RFC 6749 section 3.3): an empty one says nothing.
 fn scope(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(scope) => Some(scope.clone()),
-        Value::Array(scopes) => Some(scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")),
-        _ => None,
-    }
+    let scope = match value? {
+        Value::String(scope) => scope.clone(),
+        Value::Array(scopes) => scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+        _ => return None,
+    };
+    (!scope.trim().is_empty()).then_some(scope)
 }
 
 #[cfg(test)]
@@ -210,6 +216,7 @@ mod tests {
         Raw {
             status,
             retry_after: None,
+            challenge: None,
             body: body.into(),
             confided: vec!["planted-secret".to_owned().into()],
         }
