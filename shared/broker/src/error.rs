@@ -151,8 +151,7 @@ impl Error {
     /// What the vendor said.
     pub fn provider_message(&self) -> Option<&str> {
         match self {
-            Self::Vendor(VendorError::Refused { message, .. })
-            | Self::ClientRejected { cause: VendorError::Refused { message, .. }, .. } => Some(message),
+            Self::Vendor(cause) | Self::ClientRejected { cause, .. } => cause.said().map(|(_, words)| words),
             _ => None,
         }
     }

@@ -116,7 +116,8 @@ pub(crate) fn refresh_failed(grant: &Grant, cause: &VendorError) {
         VendorError::Busy { .. } => "busy",
         VendorError::Failed { .. } | VendorError::InDoubt(_) | VendorError::Malformed(_) => "failed",
     };
-    event!(warn, RefreshFailed, grant, class, "a refresh failed");
+    let (code, words) = cause.said().unwrap_or_default();
+    event!(warn, RefreshFailed, grant, class, code, words, "a refresh failed");
 }
 
 /// The vendor refuses the app's key or secret; its grants may live.

@@ -26,6 +26,15 @@ pub enum ElementError {
     },
 }
 
+/// What a vendor said, as it may be repeated: no secret, on one line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Words {
+    /// Its code, such as `invalid_scope`; empty when it gave none.
+    pub code: String,
+    /// Its words, or its code again; empty when it gave neither.
+    pub text: String,
+}
+
 /// Why a vendor did not do what it was asked, by what the caller does next.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum VendorError {
@@ -52,19 +61,23 @@ pub enum VendorError {
         "The vendor did not answer in time; ask the user to consent again if the code is refused next time"
     )]
     InDoubt(String),
-    /// The vendor is over its limit or in maintenance (429, 503).
+    /// The vendor is over its limit or in maintenance (429, 503), or has said when to come again.
     #[error("The vendor is busy; try again after {retry_after} seconds")]
     Busy {
         /// The HTTP status.
         status: u16,
         /// How long to wait, in seconds.
         retry_after: u64,
+        /// What it said.
+        words: Words,
     },
     /// The vendor failed (another 5xx).
     #[error("The vendor failed with status {status}")]
     Failed {
         /// The HTTP status.
         status: u16,
+        /// What it said.
+        words: Words,
     },
     /// The vendor answered something that is no token answer.
     #[error("The vendor's answer could not be understood: {0}")]
@@ -76,6 +89,17 @@ impl VendorError {
     pub fn retry_after(&self) -> Option<i64> {
         match self {
             Self::Busy { retry_after, .. } => i64::try_from(*retry_after).ok(),
+            _ => None,
+        }
+    }
+
+    /// What the vendor has said: its code and its words.
+    pub fn said(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Refused { error, message, .. } => Some((error, message)),
+            Self::Busy { words, .. } | Self::Failed { words, .. } if !words.text.is_empty() => {
+                Some((&words.code, &words.text))
+            }
             _ => None,
         }
     }

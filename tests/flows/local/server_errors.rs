@@ -7,7 +7,7 @@ use broker::store::StoreError;
 use tests::machine::{Machine, create};
 use tests::stores::plan::{Fault, Plan};
 use tests::told::Told;
-use vendors::error::VendorError;
+use vendors::error::{VendorError, Words};
 use web::{answer, page};
 
 fn faults() -> Vec<Error> {
@@ -28,8 +28,8 @@ fn troubles() -> Vec<Error> {
         Error::Incomplete("there is more to do".into()),
         Error::Vendor(VendorError::Unreachable("no such host".into())),
         Error::Vendor(VendorError::InDoubt("no answer".into())),
-        Error::Vendor(VendorError::Busy { status: 503, retry_after: 1 }),
-        Error::Vendor(VendorError::Failed { status: 500 }),
+        Error::Vendor(VendorError::Busy { status: 503, retry_after: 1, words: Words::default() }),
+        Error::Vendor(VendorError::Failed { status: 500, words: Words::default() }),
         Error::Vendor(VendorError::Malformed("no JSON".into())),
     ]
 }

@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use vendors::error::VendorError;
+use vendors::error::{VendorError, Words};
 
 use crate::Broker;
 use crate::clock::{self, Timestamp};
@@ -199,7 +199,11 @@ async fn barred(broker: &Broker, account: &Account) -> Result<Option<Attempt>, S
         } else if let Some(seconds) = broker.health.pause(now) {
             Some(Attempt::Kept(Error::Paused(seconds)))
         } else {
-            let busy = |until| VendorError::Busy { status: 503, retry_after: seconds(until - now) };
+            let busy = |until| VendorError::Busy {
+                status: 503,
+                retry_after: seconds(until - now),
+                words: Words::default(),
+            };
             pause.map(|until| Attempt::Kept(busy(until).into()))
         }
     }))

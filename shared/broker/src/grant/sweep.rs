@@ -162,7 +162,7 @@ impl Vendor {
 fn has_answered(cause: &VendorError) -> bool {
     match cause {
         VendorError::Refused { .. } => true,
-        VendorError::Failed { status } => *status < 500,
+        VendorError::Failed { status, .. } => *status < 500,
         _ => false,
     }
 }

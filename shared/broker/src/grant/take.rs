@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use vendors::client::refresh::refresh;
 use vendors::descriptor::{Element, Refresh};
-use vendors::error::VendorError;
+use vendors::error::{VendorError, Words};
 use vendors::tenant;
 
 use crate::Broker;
@@ -499,7 +499,9 @@ pub async fn save(broker: &Broker) -> usize {
 /// A refusal that says nothing of the grant is the vendor's trouble, not the caller's.
 fn passing(error: VendorError) -> VendorError {
     match error {
-        VendorError::Refused { status, .. } => VendorError::Failed { status },
+        VendorError::Refused { status, error, message, .. } => {
+            VendorError::Failed { status, words: Words { code: error, text: message } }
+        }
         error => error,
     }
 }

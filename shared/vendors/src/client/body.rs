@@ -15,7 +15,7 @@ const DEEPEST: usize = 16;
 pub struct Raw {
     /// The HTTP status.
     pub status: u16,
-    /// `Retry-After` in seconds, when it was given so.
+    /// `Retry-After` in seconds.
     pub retry_after: Option<u64>,
     /// `WWW-Authenticate`, which may say why (RFC 6750 section 3).
     pub challenge: Option<String>,

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use form_urlencoded::Serializer;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE,
+    RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use reqwest::{Method, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -218,7 +218,7 @@ async fn read(
 ) -> Result<Raw, VendorError> {
     let status = response.status().as_u16();
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let retry_after = header(RETRY_AFTER).and_then(|value| value.parse().ok());
+    let retry_after = header(RETRY_AFTER).and_then(|value| seconds_to_wait(value, header(DATE)));
     let (challenge, coding) = (header(WWW_AUTHENTICATE), header(CONTENT_ENCODING));
     let (challenge, coding) = (challenge.map(str::to_owned), coding.map(str::to_owned));
     let too_long = || VendorError::Malformed(format!("it is longer than {longest} bytes"));
@@ -231,6 +231,19 @@ async fn read(
     }
     let body = body::unpacked(body, coding.as_deref(), longest).ok_or_else(too_long)?;
     Ok(Raw { status, retry_after, challenge, body, confided })
+}
+
+/// Reads `Retry-After`: seconds, of which a part is one more, or a date, against the answer's own (RFC 9110 section
+/// 10.2.3).
+fn seconds_to_wait(value: &str, date: Option<&str>) -> Option<u64> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped before")]
+    let whole = |seconds: f64| seconds.clamp(0.0, f64::from(u32::MAX)).ceil() as u64;
+    if let Ok(seconds) = value.parse::<f64>() {
+        return seconds.is_finite().then(|| whole(seconds));
+    }
+    let until = httpdate::parse_http_date(value).ok()?;
+    let now = httpdate::parse_http_date(date?).ok()?;
+    Some(until.duration_since(now).unwrap_or_default().as_secs())
 }
 
 /// Sorts a transport error by whether the request can have arrived. Its URL is left out, since it may
@@ -368,6 +381,26 @@ mod tests {
             let raw = send(&stuck_vendor(answer.leak().as_bytes()).await, Limits::default()).await.unwrap();
             assert_eq!(raw.body, b"{}", "{headers:?}");
         }
+    }
+
+    #[test]
+    fn a_wait_is_read_in_every_form() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        for (value, seconds) in [
+            ("120", Some(120)),
+            ("1.5", Some(2)),
+            ("0", Some(0)),
+            ("-1", Some(0)),
+            ("Sun, 06 Nov 1994 08:51:37 GMT", Some(120)),
+            ("Sunday, 06-Nov-94 08:51:37 GMT", Some(120)),
+            ("Sun Nov  6 08:51:37 1994", Some(120)),
+            ("Sun, 06 Nov 1994 08:40:00 GMT", Some(0)),
+            ("soon", None),
+            ("NaN", None),
+        ] {
+            assert_eq!(seconds_to_wait(value, Some(date)), seconds, "{value}");
+        }
+        assert_eq!(seconds_to_wait("Sun, 06 Nov 1994 08:51:37 GMT", None), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::client::body::{self, Raw};
 use crate::client::refusal::{Said, said};
 use crate::descriptor::{Answer, OAuth2, Permanent, PermanentError};
-use crate::error::VendorError;
+use crate::error::{VendorError, Words};
 use crate::tokens::{Granted, Tokens};
 
 /// The longest lifetime that is believed, in seconds: ten years.
@@ -120,27 +120,39 @@ fn members(raw: &Raw, form_encoded: bool) -> Option<Map<String, Value>> {
 }
 
 fn failure(raw: &Raw, members: &Map<String, Value>, oauth2: &OAuth2) -> VendorError {
-    match raw.status {
-        status @ (429 | 503) => {
-            let retry_after = raw.retry_after.unwrap_or(USUAL_WAIT).clamp(1, LONGEST_WAIT);
-            VendorError::Busy { status, retry_after }
-        }
+    let status = raw.status;
+    let busy = |retry_after: u64| VendorError::Busy {
+        status,
+        retry_after: retry_after.clamp(1, LONGEST_WAIT),
+        words: words(raw, &said(raw, members)),
+    };
+    match status {
+        429 | 503 => busy(raw.retry_after.unwrap_or(USUAL_WAIT)),
         408 => VendorError::InDoubt("status 408".into()),
-        400..=499 => refused(raw, members, oauth2),
-        500..=599 => VendorError::Failed { status: raw.status },
-        status => {
-            VendorError::Malformed(format!("its status is {status}, which a token endpoint has no use for"))
-        }
+        400..=499 => match (refused(raw, members, oauth2), raw.retry_after) {
+            (VendorError::Refused { means: None, error, .. }, Some(seconds)) if error != "invalid_grant" => {
+                busy(seconds)
+            }
+            (refused, _) => refused,
+        },
+        500..=599 => VendorError::Failed { status, words: words(raw, &said(raw, members)) },
+        _ => VendorError::Malformed(format!("its status is {status}, which a token endpoint has no use for")),
     }
 }
 
 fn refused(raw: &Raw, members: &Map<String, Value>, oauth2: &OAuth2) -> VendorError {
     let (status, said) = (raw.status, said(raw, members));
     let means = means(status, &said, &oauth2.permanent_errors);
-    let error = said.codes.first().cloned().unwrap_or_default();
-    let message = said.words.first().filter(|words| !words.is_empty()).or(said.codes.first()).cloned();
-    let message = message.unwrap_or_else(|| format!("status {status}"));
-    VendorError::Refused { status, error: repeatable(&error, raw), message: repeatable(&message, raw), means }
+    let Words { code: error, text } = words(raw, &said);
+    let message = if text.is_empty() { format!("status {status}") } else { text };
+    VendorError::Refused { status, error, message, means }
+}
+
+/// Gives what may be repeated of what a vendor said.
+fn words(raw: &Raw, said: &Said) -> Words {
+    let code = said.codes.first().map(|code| repeatable(code, raw)).unwrap_or_default();
+    let text = said.words.first().map(|words| repeatable(words, raw)).filter(|words| !words.is_empty());
+    Words { text: text.unwrap_or_else(|| code.clone()), code }
 }
 
 /// Finds what a refusal puts an end to, by the descriptor's table; `invalid_client` and
@@ -302,7 +314,14 @@ mod tests {
         assert!(matches!(busy, Err(VendorError::Busy { retry_after: 7, .. })));
         assert!(matches!(read(408, ""), Err(VendorError::InDoubt(_))));
         assert!(matches!(read(503, ""), Err(VendorError::Busy { .. })));
-        assert!(matches!(read(500, r#"{"error":"x"}"#), Err(VendorError::Failed { status: 500 })));
+        assert!(matches!(read(500, r#"{"error":"x"}"#), Err(VendorError::Failed { status: 500, .. })));
+        let slow = tokens(&Raw { retry_after: Some(120), ..raw(400, r#"{"error":"slow_down"}"#) }, &keap());
+        let Err(VendorError::Busy { status: 400, retry_after: 120, words }) = slow else {
+            panic!("{slow:?}")
+        };
+        assert_eq!(words.code, "slow_down");
+        let dead = Raw { retry_after: Some(120), ..raw(400, r#"{"error":"invalid_grant"}"#) };
+        assert!(matches!(tokens(&dead, &keap()), Err(VendorError::Refused { .. })));
     }
 
     #[test]
