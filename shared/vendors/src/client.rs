@@ -8,6 +8,8 @@ pub mod body;
 
 mod refusal;
 
+pub mod lifetime;
+
 pub mod response;
 
 pub mod request;

@@ -5,6 +5,17 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
+/// How long a token lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// So many seconds from the answer on.
+    Seconds(i64),
+    /// Until then, in seconds since 1970.
+    Until(i64),
+    /// The answer says something that cannot be read, or cannot be true.
+    Unclear,
+}
+
 /// The tokens of an answer.
 #[derive(Debug, Clone)]
 pub struct Tokens {
@@ -12,8 +23,8 @@ pub struct Tokens {
     pub access_token: SecretString,
     /// Its type, as the vendor wrote it; always a bearer token.
     pub token_type: String,
-    /// The seconds that it lives; `None`: it does not expire.
-    pub expires_in: Option<i64>,
+    /// How long it lives; `None`: nobody says.
+    pub lifetime: Option<Lifetime>,
     /// The refresh token.
     pub refresh_token: Option<SecretString>,
     /// The seconds that the refresh token lives, unless it is used before; `None`: it does not expire, or the vendor

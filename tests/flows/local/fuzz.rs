@@ -20,6 +20,7 @@ use vendors::client::body::Raw;
 use vendors::client::response;
 use vendors::error::VendorError;
 use vendors::tenant;
+use vendors::tokens::Lifetime;
 use web::authorization;
 use web::clean::return_url;
 use web::visitor::append_query;
@@ -151,7 +152,7 @@ proptest! {
                     let usable = !granted.tokens.access_token.expose_secret().is_empty();
                     prop_assert_eq!(usable, granted.odd.is_none());
                     prop_assert!(usable || granted.tokens.refresh_token.is_some());
-                    prop_assert!(granted.tokens.expires_in.is_none_or(|seconds| seconds >= 0));
+                    prop_assert!(!matches!(granted.tokens.lifetime, Some(Lifetime::Seconds(..0))));
                 }
             }
         }

@@ -100,7 +100,7 @@ async fn request(
 ) -> Result<Granted, Error> {
     let oauth2 = element.oauth2()?;
     let client = pair.client();
-    let granted = |answer| Granted::at(broker.clock.now(), answer);
+    let granted = |answer| granted(broker, element, answer);
     match source {
         GrantSource::Code(code, verifier) => {
             let url = tenant::of_instance(&oauth2.token.url, &oauth2.placeholders, &settings.open)?;
@@ -116,11 +116,19 @@ async fn request(
             let url = tenant::of_instance(&how.endpoint.url, &oauth2.placeholders, &settings.open)?;
             let refreshing = async { Ok(refresh(&broker.sender, oauth2, how, &url, token, client).await?) };
             let granted = vendor_call(element, "refresh", refreshing).await.map(granted)?;
-            let tokens = granted.tokens.after(&Tokens::of_refresh_token(token.clone(), broker.clock.now()));
-            Ok(Granted { tokens, ..granted })
+            Ok(granted.after(&Tokens::of_refresh_token(token.clone(), broker.clock.now())))
         }
         GrantSource::AccessToken(token) => Ok(brought(token, oauth2, broker.clock.now())),
     }
+}
+
+/// Takes what a vendor has answered.
+pub(crate) fn granted(broker: &Broker, element: &Element, answer: vendors::tokens::Granted) -> Granted {
+    let granted = Granted::at(broker.clock.now(), answer);
+    if granted.is_unclear {
+        tracing::warn!(element = element.identity.key, "how long the access token lives cannot be read");
+    }
+    granted
 }
 
 /// Finds how a vendor refreshes, for a refresh token that was brought along.
@@ -156,7 +164,7 @@ fn brought(token: &SecretString, oauth2: &OAuth2, now: Timestamp) -> Granted {
         refresh_expires: None,
         scope: None,
     };
-    Granted { tokens, extra: BTreeMap::new(), odd: None }
+    Granted { tokens, extra: BTreeMap::new(), odd: None, is_unclear: false }
 }
 
 /// Gives what the vendor said beside the tokens, in its answer and in its callback, by configuration key.

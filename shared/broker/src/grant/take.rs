@@ -243,7 +243,7 @@ impl<'a> Taken<'a> {
             }
             let refreshing = refresh(&broker.sender, oauth2, how, &url, token, pair.client());
             let answer = vendor_call(element, "refresh", async { Ok(refreshing.await?) }).await?;
-            Ok(Granted::at(broker.clock.now(), answer))
+            Ok(obtain::granted(broker, element, answer))
         };
         let answer = match call(&pair).await {
             // Nothing was sent: it may be sent again.
@@ -254,8 +254,7 @@ impl<'a> Taken<'a> {
             },
             answer => answer,
         };
-        let granted = answer?;
-        Ok(Granted { tokens: granted.tokens.after(&set.tokens), ..granted })
+        Ok(answer?.after(&set.tokens))
     }
 
     /// Tells what a vendor's error means for the grant.

@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
+use vendors::client::lifetime;
+use vendors::tokens::Lifetime;
+
 use crate::clock::Timestamp;
 use crate::id::InstanceId;
 use crate::record::settings::Given;
@@ -66,6 +69,9 @@ impl Tokens {
     }
 }
 
+/// How long an access token is taken to live whose vendor says something that cannot be read, in seconds.
+const ASSUMED: Timestamp = 3_600;
+
 /// What a vendor granted, and when.
 #[derive(Debug, Clone)]
 pub struct Granted {
@@ -75,22 +81,42 @@ pub struct Granted {
     pub extra: BTreeMap<String, String>,
     /// Why the answer has no access token that could be used, although it has a refresh token.
     pub odd: Option<String>,
+    /// Whether it says how long the access token lives in a way that cannot be read, or cannot be true.
+    pub is_unclear: bool,
 }
 
 impl Granted {
     /// Takes what a vendor's answer held that came at `now`.
     pub fn at(now: Timestamp, granted: vendors::tokens::Granted) -> Self {
-        let tokens = granted.tokens;
+        let (tokens, mut is_unclear) = (granted.tokens, false);
         let tokens = Tokens {
             access_token: tokens.access_token,
             token_type: tokens.token_type,
             issued: now,
-            expires: tokens.expires_in.map(|seconds| now + seconds),
+            expires: match tokens.lifetime {
+                None => None,
+                Some(Lifetime::Seconds(seconds)) => Some(now + seconds),
+                Some(Lifetime::Until(end)) if end <= now + lifetime::LONGEST => Some(end.max(now)),
+                Some(Lifetime::Until(_) | Lifetime::Unclear) => {
+                    is_unclear = true;
+                    Some(now + ASSUMED)
+                }
+            },
             refresh_token: tokens.refresh_token,
             refresh_expires: tokens.refresh_expires_in.map(|seconds| now + seconds),
             scope: tokens.scope,
         };
-        Self { tokens, extra: granted.extra, odd: granted.odd }
+        Self { tokens, extra: granted.extra, odd: granted.odd, is_unclear }
+    }
+
+    /// Keeps what an answer to a refresh may leave out, such as how long an access token lives: as long as the last one.
+    pub(crate) fn after(mut self, old: &Tokens) -> Self {
+        let last = old.expires.map(|expires| expires - old.issued).filter(|seconds| *seconds > 0);
+        if self.is_unclear || self.tokens.expires.is_none() {
+            let known = last.map(|seconds| self.tokens.issued + seconds);
+            self.tokens.expires = known.or(self.tokens.expires);
+        }
+        Self { tokens: self.tokens.after(old), ..self }
     }
 }
 

@@ -5,13 +5,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::client::body::{self, Raw};
+use crate::client::lifetime;
 use crate::client::refusal::{Said, said};
-use crate::descriptor::{Answer, OAuth2, Permanent, PermanentError};
+use crate::descriptor::{OAuth2, Permanent, PermanentError};
 use crate::error::{VendorError, Words};
-use crate::tokens::{Granted, Tokens};
-
-/// The longest lifetime that is believed, in seconds: ten years.
-const LONGEST: u32 = 10 * 365 * 86_400;
+use crate::tokens::{Granted, Lifetime, Tokens};
 
 /// The longest member that is kept, in bytes.
 const LONGEST_KEPT: usize = 1_000;
@@ -46,14 +44,14 @@ pub fn tokens(raw: &Raw, oauth2: &OAuth2) -> Result<Granted, VendorError> {
     let usable = access_token.filter(|_| odd.is_none());
     let tokens = Tokens {
         // Without one that can be used, it has ended already.
-        expires_in: if usable.is_some() { lifetime(members.get("expires_in"), quirks) } else { Some(0) },
+        lifetime: if usable.is_some() { lifetime::of(members, quirks) } else { Some(Lifetime::Seconds(0)) },
         access_token: usable.unwrap_or_default().into(),
         token_type,
         refresh_token,
         refresh_expires_in: quirks
             .refresh_expires_in
             .as_ref()
-            .and_then(|name| seconds(members.get(name.as_str())))
+            .and_then(|name| lifetime::seconds(members.get(name.as_str())?))
             // Some say 0 of one that does not expire.
             .filter(|seconds| *seconds > 0),
         scope: scope(members.get("scope").or_else(|| members.get("scopes"))),
@@ -184,24 +182,6 @@ fn text(members: &Map<String, Value>, name: &str) -> Option<String> {
     members.get(name)?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
 }
 
-/// Reads how long an access token lives, in seconds.
-fn lifetime(expires_in: Option<&Value>, quirks: &Answer) -> Option<i64> {
-    let usual = || quirks.default_lifetime.and_then(|seconds| i64::try_from(seconds).ok());
-    seconds(expires_in).or_else(usual)
-}
-
-/// Reads a lifetime in seconds. What cannot be read is as if it were not said.
-fn seconds(said: Option<&Value>) -> Option<i64> {
-    let said = match said {
-        Some(Value::Number(number)) => number.as_f64(),
-        Some(Value::String(text)) => text.trim().parse().ok(),
-        _ => None,
-    };
-    #[expect(clippy::cast_possible_truncation, reason = "it is clamped before, and whole seconds are meant")]
-    let clamped = |seconds: f64| seconds.clamp(0.0, f64::from(LONGEST)) as i64;
-    said.filter(|seconds: &f64| seconds.is_finite()).map(clamped)
-}
-
 /// Reads the scope, which has one part at least (RFC 6749 section 3.3): an empty one says nothing.
 fn scope(value: Option<&Value>) -> Option<String> {
     let scope = match value? {
@@ -216,6 +196,7 @@ fn scope(value: Option<&Value>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::catalogue::Catalogue;
+    use crate::descriptor::Answer;
 
     fn keap() -> OAuth2 {
         let catalogue = Catalogue::built_in();
@@ -250,7 +231,7 @@ mod tests {
         let tokens = read(200, body).unwrap();
         assert_eq!(tokens.access_token.expose_secret(), "a");
         assert_eq!(tokens.refresh_token.unwrap().expose_secret(), "r");
-        assert_eq!(tokens.expires_in, Some(86_400));
+        assert_eq!(tokens.lifetime, Some(Lifetime::Seconds(86_400)));
         assert_eq!(tokens.scope.as_deref(), Some("full|xx123.infusionsoft.com"));
     }
 
@@ -260,29 +241,6 @@ mod tests {
         let ends = |body: &str| read_with(200, body, &quirks).unwrap().refresh_expires_in;
         assert_eq!(ends(r#"{"access_token":"a","refresh_token":"r","x_expires":8726400}"#), Some(8_726_400));
         assert_eq!(ends(r#"{"access_token":"a","refresh_token":"r","refresh_expires":1}"#), None);
-    }
-
-    #[test]
-    fn odd_lifetimes_are_parsed_clamped_or_replaced_by_the_default() {
-        let quirks = Answer { default_lifetime: Some(60), ..Answer::default() };
-        let cases = [
-            ("3600", Some(3_600)),
-            ("\"3600\"", Some(3_600)),
-            ("0", Some(0)),
-            ("-5", Some(0)),
-            ("3600.9", Some(3_600)),
-            ("\"soon\"", Some(60)),
-            ("\"NaN\"", Some(60)),
-            ("null", Some(60)),
-            ("1e300", Some(i64::from(LONGEST))),
-            ("18446744073709551615", Some(i64::from(LONGEST))),
-            ("9223372036854775807", Some(i64::from(LONGEST))),
-        ];
-        for (expires_in, expected) in cases {
-            let body = format!(r#"{{"access_token":"a","expires_in":{expires_in}}}"#);
-            assert_eq!(read_with(200, &body, &quirks).unwrap().expires_in, expected, "{expires_in}");
-        }
-        assert_eq!(read(200, r#"{"access_token":"a"}"#).unwrap().expires_in, None);
     }
 
     #[test]
@@ -357,7 +315,10 @@ mod tests {
     fn a_form_and_an_envelope_are_read_where_the_descriptor_says_so() {
         let form = Answer { form_encoded: true, ..Answer::default() };
         let tokens = read_with(200, "access_token=a%20b&expires_in=60", &form).unwrap();
-        assert_eq!((tokens.access_token.expose_secret(), tokens.expires_in), ("a b", Some(60)));
+        assert_eq!(
+            (tokens.access_token.expose_secret(), tokens.lifetime),
+            ("a b", Some(Lifetime::Seconds(60)))
+        );
         assert!(read(200, "access_token=a").is_err());
         let envelope = Answer { envelope: Some("authed_user".into()), ..Answer::default() };
         let tokens = read_with(200, r#"{"ok":true,"authed_user":{"access_token":"u"}}"#, &envelope).unwrap();
