@@ -16,6 +16,7 @@ mod leaks;
 pub(crate) mod odd_requests;
 mod oidc_provider;
 mod outages;
+mod pasted;
 mod refresh;
 mod resealing;
 mod restores;

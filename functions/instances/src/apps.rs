@@ -8,7 +8,7 @@ use broker::record::app::{self, App, ClientCredentials};
 use broker::record::settings::{self, CLIENT_ID, CLIENT_SECRET};
 use serde_json::{Map, Value};
 use web::body;
-use web::clean::line;
+use web::clean::{self, line};
 use web::show;
 use web::{Answer, Call, answer};
 
@@ -58,11 +58,12 @@ async fn named(broker: &Broker, call: &Call) -> Result<App, Error> {
 /// Reads the key and secret out of `configuration`, as everywhere else.
 fn pair(sent: &Map<String, Value>) -> Result<ClientCredentials, Error> {
     let given = body::object(sent, "configuration")?;
-    let value = |key: &str| body::text(given.get(key)).map(|value| value.trim().to_owned());
+    let value = |key: &str| body::text(given.get(key)).map(|value| clean::pasted(&value).to_owned());
     let real = |value: &String| !value.is_empty() && value != settings::MASK;
     let (key, secret) = (value(CLIENT_ID).filter(real), value(CLIENT_SECRET).filter(real));
     match (key, secret) {
         (Some(key), Some(secret)) if key.len() + secret.len() <= LONGEST => {
+            clean::client_id(CLIENT_ID, &key)?;
             Ok(ClientCredentials { key: key.into(), secret: secret.into() })
         }
         (Some(_), Some(_)) => Err(Error::Invalid(format!(

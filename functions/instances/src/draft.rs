@@ -14,7 +14,7 @@ use vendors::catalogue::Catalogue;
 use vendors::descriptor::Element;
 use vendors::error::VendorError;
 use web::body::{given, object, tags, text};
-use web::clean::{line, written};
+use web::clean::{line, pasted, written};
 
 /// The answer to a body without a code, in the platform's words.
 const NO_CODE: &str = "You must provide an OAuth code in order to create an instance of this element";
@@ -123,7 +123,8 @@ pub(crate) fn revision(element: &Element, body: &Map<String, Value>, whole: bool
 
 /// Reads the code, and the code verifier of a caller who keeps it.
 fn code(provider: &Map<String, Value>) -> Option<GrantSource> {
-    let code = text(provider.get("code")).filter(|code| !code.trim().is_empty())?;
+    let code =
+        text(provider.get("code")).map(|code| pasted(&code).to_owned()).filter(|code| !code.is_empty())?;
     let verifier = text(provider.get("code_verifier").or(provider.get("codeVerifier")));
     Some(GrantSource::Code(code.into(), verifier.filter(|verifier| !verifier.is_empty()).map(Into::into)))
 }

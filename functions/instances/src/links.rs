@@ -56,8 +56,11 @@ pub(crate) async fn create(broker: &Broker, call: &Call) -> Answer {
         configuration: split.open,
         app: client.app,
         instance: again.map(|instance| instance.id),
-        scope: word(&sent, "scope")?,
-        state: word(&sent, "state")?,
+        scope: clean::scope(sent.get("scope"))?.map(|scope| word("scope", scope)).transpose()?,
+        state: text(sent.get("state"))
+            .filter(|word| !word.is_empty())
+            .map(|state| word("state", state))
+            .transpose()?,
         return_url: return_url(broker, &user, &sent)?,
         reusable,
         created: now,
@@ -259,13 +262,15 @@ fn expires_in(sent: &Map<String, Value>) -> Result<Timestamp, Error> {
 }
 
 /// Reads a word that is passed on as it is.
-fn word(sent: &Map<String, Value>, field: &str) -> Result<Option<String>, Error> {
+fn word(field: &str, word: String) -> Result<String, Error> {
     let refuse = |why: String| Err(Error::Invalid(format!("`{field}` must {why}")));
-    match text(sent.get(field)).filter(|word| !word.is_empty()) {
-        Some(word) if word.len() > LONGEST_WORD => refuse(format!("be at most {LONGEST_WORD} bytes long")),
-        Some(word) if word.chars().any(char::is_control) => refuse("hold no control character".into()),
-        word => Ok(word),
+    if word.len() > LONGEST_WORD {
+        return refuse(format!("be at most {LONGEST_WORD} bytes long"));
     }
+    if word.chars().any(char::is_control) {
+        return refuse("hold no control character".into());
+    }
+    Ok(word)
 }
 
 fn return_url(broker: &Broker, user: &User, sent: &Map<String, Value>) -> Result<Option<String>, Error> {

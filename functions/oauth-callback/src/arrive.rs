@@ -31,21 +31,21 @@ pub(crate) async fn by_form(broker: &Broker, call: &Call) -> Answer {
 
 async fn arrive(broker: &Broker, call: &Call, mode: ResponseMode) -> Answer {
     let branding = &broker.connect()?.branding;
-    let astray = || {
-        events::astray("no flow that is under way");
-        Ok(page::show(branding, &Notice::Astray))
+    let astray = |said: Option<&str>| {
+        events::astray("no flow that is under way", said);
+        Ok(page::show(branding, &Notice::Astray { said }))
     };
-    let Some(returned) = returned(call, mode) else { return astray() };
+    let Some(returned) = returned(call, mode) else { return astray(None) };
     let (Some(state), Some(request)) = (returned.get("state"), expected(broker, call, mode)) else {
-        return astray();
+        return astray(code(&returned));
     };
     let browser = call.cookie(cookie_name(mode)).filter(|id| session::is_browser(id));
     let issuer = issuer(broker, call, &returned);
     let presented = Presented { state, browser, callback: &request, issuer };
     match session::take(&*broker.registry, &presented, broker.clock.now()).await? {
-        Taken::Astray => astray(),
+        Taken::Astray => astray(code(&returned)),
         Taken::NotYours => {
-            events::astray("another browser's flow");
+            events::astray("another browser's flow", None);
             Ok(page::show(branding, &Notice::OtherBrowser))
         }
         Taken::Late(session) => ending::late(broker, &session.link),
@@ -67,6 +67,13 @@ async fn arrive(broker: &Broker, call: &Call, mode: ResponseMode) -> Answer {
             ending::show(broker, &session.link, &ended)
         }
     }
+}
+
+/// Gives the error of a callback that belongs to no flow, for whoever registers the client: many vendors send it before
+/// they look at the state. Anybody can make up such a callback, so only what looks like a code is shown.
+fn code(returned: &Returned) -> Option<&str> {
+    let is_code = |error: &&str| error.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-.".contains(&c));
+    returned.error().filter(is_code)
 }
 
 /// Reads the query, or the body of a form.

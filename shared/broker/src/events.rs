@@ -204,8 +204,8 @@ pub(crate) fn lost(instance: &Instance) {
 }
 
 /// A callback came that belongs to no flow, or to another browser's.
-pub fn astray(why: &str) {
-    tracing::warn!(count.CallbackAstray = 1, why, "a callback was refused");
+pub fn astray(why: &str, said: Option<&str>) {
+    tracing::warn!(count.CallbackAstray = 1, why, said, "a callback was refused");
 }
 
 /// A flow of hosted connect has ended.

@@ -16,7 +16,8 @@ pub struct Request<'a> {
     pub redirect_uri: &'a str,
     /// The caller's own word, which comes back with the code.
     pub state: &'a str,
-    /// The scope asked for; the vendor's default when absent or empty.
+    /// The scope asked for, its parts apart by white space or as the vendor wants them; the vendor's default when absent or
+    /// empty.
     pub scope: Option<&'a str>,
     /// The code challenge, or the verifier to make it from; sent only where the vendor takes one.
     pub pkce: Challenge<'a>,
@@ -48,7 +49,9 @@ pub fn url(oauth2: &OAuth2, url: &str, request: &Request<'_>) -> String {
 fn parameters(oauth2: &OAuth2, request: &Request<'_>) -> Vec<(String, String)> {
     let authorize = &oauth2.authorize;
     let scope = match request.scope {
-        Some(scope) if !scope.is_empty() => scope.to_owned(),
+        Some(scope) if !scope.trim().is_empty() => {
+            scope.split_whitespace().collect::<Vec<_>>().join(&authorize.scope_separator)
+        }
         _ => authorize.scopes.join(&authorize.scope_separator),
     };
     let mut parameters = vec![

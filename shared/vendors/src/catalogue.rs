@@ -256,6 +256,14 @@ mod tests {
             ("        required = true\n", "", "must be `required`, or the placeholder have a `default`"),
             ("configuration = \"example.host\"", "configuration = \"other\"", "names `other`"),
             ("[oauth2.token]", "extra = { state = \"x\" }\n[oauth2.token]", "must not set `state`"),
+            ("[oauth2.token]", "extra = { scope = \"x\" }\n[oauth2.token]", "must not set `scope`"),
+            ("[oauth2.token]", "scope_parameter = \"state\"\n[oauth2.token]", "must not be `state`"),
+            (
+                "https://{tenant}/token",
+                "https://{tenant}/token?code=x",
+                "`oauth2.token.url` must not set `code`",
+            ),
+            ("https://{tenant}/token", "https://{tenant}/token?a=1&a=2", "`a`, which would be sent twice"),
             ("        hosts = [\"*.example.com\"]\n    ", "    ", "must have the placeholder's `hosts`"),
             (
                 "[oauth2.token]",

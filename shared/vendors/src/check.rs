@@ -8,16 +8,9 @@ use crate::descriptor::{
     ResponseMode, RevokedBy, Setting, is_secret_key,
 };
 
-/// The parameters of an authorization request that valetkey sets.
-const AUTHORIZE_PARAMETERS: &[&str] = &[
-    "response_type",
-    "client_id",
-    "redirect_uri",
-    "scope",
-    "state",
-    "code_challenge",
-    "code_challenge_method",
-];
+/// The parameters of an authorization request that valetkey sets, besides the scope.
+const AUTHORIZE_PARAMETERS: &[&str] =
+    &["response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method"];
 
 /// Those of a request to the token or revocation endpoint.
 const ENDPOINT_PARAMETERS: &[&str] = &[
@@ -182,7 +175,20 @@ fn authorize(authorize: &Authorize, found: &mut Vec<String>) {
                 .push(format!("`oauth2.authorize.parameters` holds `{name}`, which `extra` does not define"));
         }
     }
-    reserved("oauth2.authorize", &authorize.extra, AUTHORIZE_PARAMETERS, found);
+    let scope = [authorize.scope_parameter.as_str()];
+    if AUTHORIZE_PARAMETERS.contains(&scope[0]) {
+        found.push(format!(
+            "`oauth2.authorize.scope_parameter` must not be `{}`, which valetkey sets",
+            scope[0]
+        ));
+    }
+    once(
+        "oauth2.authorize",
+        &authorize.url,
+        &authorize.extra,
+        &[AUTHORIZE_PARAMETERS, &scope].concat(),
+        found,
+    );
 }
 
 fn endpoint(
@@ -192,15 +198,24 @@ fn endpoint(
     found: &mut Vec<String>,
 ) {
     url(&format!("{field}.url"), &endpoint.url, known, found);
-    reserved(field, &endpoint.extra, ENDPOINT_PARAMETERS, found);
+    once(field, &endpoint.url, &endpoint.extra, ENDPOINT_PARAMETERS, found);
 }
 
-/// Refuses what valetkey sets itself.
-fn reserved(field: &str, extra: &BTreeMap<String, String>, ours: &[&str], found: &mut Vec<String>) {
-    let set = ours.iter().filter(|parameter| extra.contains_key(**parameter));
-    found.extend(
-        set.map(|parameter| format!("`{field}.extra` must not set `{parameter}`, which valetkey sets")),
-    );
+/// Refuses parameters that a request would say twice: in its URL, in `extra`, or because valetkey sets them.
+fn once(field: &str, url: &str, extra: &BTreeMap<String, String>, ours: &[&str], found: &mut Vec<String>) {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let names = query.split('&').filter(|pair| !pair.is_empty());
+    let in_url: Vec<_> = names.map(|pair| pair.split('=').next().unwrap_or_default()).collect();
+    for name in extra.keys().filter(|name| ours.contains(&name.as_str())) {
+        found.push(format!("`{field}.extra` must not set `{name}`, which valetkey sets"));
+    }
+    for (place, name) in in_url.iter().enumerate() {
+        if ours.contains(name) {
+            found.push(format!("`{field}.url` must not set `{name}`, which valetkey sets"));
+        } else if extra.contains_key(*name) || in_url[..place].contains(name) {
+            found.push(format!("`{field}.url` sets `{name}`, which would be sent twice"));
+        }
+    }
 }
 
 fn url(field: &str, url: &str, known: &BTreeMap<String, Placeholder>, found: &mut Vec<String>) {

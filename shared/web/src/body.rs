@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use broker::error::Error;
-use broker::record::settings::{self, Given};
+use broker::record::settings::{self, CLIENT_ID, CLIENT_SECRET, Given, REDIRECT_URI};
 use payloads::lenient;
 use serde_json::{Map, Value};
 use vendors::descriptor::Element;
 
-use crate::clean::line;
+use crate::clean::{client_id, line, pasted};
 
 /// The most tags of an instance.
 const MOST_TAGS: usize = 50;
@@ -52,10 +52,23 @@ pub fn given(element: &Element, configuration: &Map<String, Value>) -> Result<Gi
             Value::Array(_) | Value::Object(_) => Some(value.to_string()),
             value => lenient::text(value),
         };
+        let text = match text {
+            Some(text) if key == CLIENT_ID => Some(client_id(key, &text)?.to_owned()),
+            Some(text) if is_pasted(element, key) => Some(pasted(&text).to_owned()),
+            text => text,
+        };
         given.insert(key.clone(), text);
     }
     settings::check_length(&given, &BTreeMap::new())?;
     Ok(given)
+}
+
+/// Tells whether people paste a value from elsewhere: the client's secret, an address, a host.
+fn is_pasted(element: &Element, key: &str) -> bool {
+    let hosts = element.configuration.iter().any(|setting| setting.key == *key && !setting.hosts.is_empty());
+    let placeholders = element.oauth2.iter().flat_map(|oauth2| oauth2.placeholders.values());
+    let named = placeholders.map(|placeholder| placeholder.configuration.as_str()).any(|named| named == key);
+    [CLIENT_SECRET, REDIRECT_URI].contains(&key) || hosts || named
 }
 
 /// Reads tags, cleaned.

@@ -18,6 +18,39 @@ pub fn written(value: Option<&Value>, field: &str) -> Result<Option<String>, Err
     }
 }
 
+/// Takes off what was pasted with a key, a code or an address: white space, and characters that nobody sees.
+pub fn pasted(text: &str) -> &str {
+    text.trim_matches(|c: char| {
+        c.is_whitespace() || c.is_control() || "\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}".contains(c)
+    })
+}
+
+/// Refuses a client's id that holds white space or a character that nobody sees: it was pasted wrongly.
+pub fn client_id<'a>(field: &str, given: &'a str) -> Result<&'a str, Error> {
+    let given = pasted(given);
+    if given.split(|c: char| c.is_whitespace() || pasted(c.encode_utf8(&mut [0; 4])).is_empty()).count() > 1 {
+        return Err(Error::Invalid(format!(
+            "{field} must hold no white space: it was pasted with something else"
+        )));
+    }
+    Ok(given)
+}
+
+/// Reads a scope: text, or a list of texts, which are joined by spaces.
+pub fn scope(value: Option<&Value>) -> Result<Option<String>, Error> {
+    let refuse = || Error::Invalid("`scope` must be text or a list of texts".into());
+    let scope = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(scope)) => scope.clone(),
+        Some(Value::Array(scopes)) => {
+            let scopes: Option<Vec<_>> = scopes.iter().map(Value::as_str).collect();
+            scopes.ok_or_else(refuse)?.join(" ")
+        }
+        Some(_) => return Err(refuse()),
+    };
+    Ok(Some(scope).filter(|scope| !scope.trim().is_empty()))
+}
+
 /// Reads a line, such as a name or a tag, cleaned of HTML tags and control characters.
 pub fn line(value: Option<&Value>, field: &str) -> Result<Option<String>, Error> {
     match written(value, field)? {
@@ -79,6 +112,27 @@ pub fn return_urls(text: &str) -> Result<Vec<String>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_pasted_is_trimmed_and_refused_inside_a_client_id() {
+        for given in ["key", " key\n", "\u{a0}key\u{200b}", "\u{feff}key\t\r\n"] {
+            assert_eq!(client_id("apiKey", given).unwrap(), "key", "{given:?}");
+        }
+        for given in ["k ey", "k\ney", "k\u{a0}ey", "k\u{200b}ey"] {
+            assert!(client_id("apiKey", given).is_err(), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_text_or_a_list() {
+        let read = |value: Value| scope(Some(&value));
+        assert_eq!(read(serde_json::json!("a b")).unwrap().as_deref(), Some("a b"));
+        assert_eq!(read(serde_json::json!(["a", "b"])).unwrap().as_deref(), Some("a b"));
+        assert_eq!(read(serde_json::json!([])).unwrap(), None);
+        for wrong in [serde_json::json!(7), serde_json::json!({"a": 1}), serde_json::json!(["a", 7])] {
+            assert!(read(wrong).is_err());
+        }
+    }
 
     #[test]
     fn callback_urls_are_checked_and_left_as_they_are() {

@@ -90,7 +90,7 @@ pub fn show(branding: &Branding, notice: &Notice<'_>) -> Response<Body> {
     let content = html! {
         @for line in notice.lines(branding) { p { (line) } }
         @if let Some(again) = notice.again() { a.go href=(again) { "Try again" } }
-        @if let Notice::Failed { said: Some(said), .. } = notice { p.small { "What they said: " (said) } }
+        @if let Notice::Failed { said: Some(said), .. } | Notice::Astray { said: Some(said) } = notice { p.small { "What they said: " (said) } }
         @if let Notice::OurFault { number, .. } = notice { p.small { "For support, this is number " (number) "." } }
     };
     let mut response = page(branding, status, &title, &content);
@@ -115,7 +115,7 @@ pub fn refuse(branding: &Branding, error: &Error, number: &str) -> Response<Body
         );
         return show(branding, &Notice::OurFault { number });
     }
-    let mut response = show(branding, &Notice::Astray);
+    let mut response = show(branding, &Notice::Astray { said: None });
     *response.status_mut() = error.status();
     if let Error::MethodNotAllowed { allow, .. } = error {
         response.headers_mut().insert(ALLOW, header(allow));
@@ -158,7 +158,10 @@ pub enum Notice<'a> {
         again: &'a str,
     },
     /// What came back belongs to no flow that is under way.
-    Astray,
+    Astray {
+        /// What the vendor said.
+        said: Option<&'a str>,
+    },
     /// It belongs to a flow of another browser.
     OtherBrowser,
     /// The link is not there, or its maker has withdrawn it.
@@ -189,7 +192,7 @@ impl Notice<'_> {
                 (StatusCode::BAD_GATEWAY, format!("We do not know yet whether {vendor} is connected"))
             }
             Self::TookTooLong { .. } => (StatusCode::BAD_REQUEST, "That took too long".into()),
-            Self::Astray => (StatusCode::BAD_REQUEST, "This page cannot be used".into()),
+            Self::Astray { .. } => (StatusCode::BAD_REQUEST, "This page cannot be used".into()),
             Self::OtherBrowser => (StatusCode::FORBIDDEN, "Go on in the browser where you began".into()),
             Self::NoLink => (StatusCode::NOT_FOUND, "This link does not work".into()),
             Self::OldLink => (StatusCode::GONE, "This link has expired".into()),
@@ -224,7 +227,7 @@ impl Notice<'_> {
                 "Too much time has passed since you began, so this was stopped to keep your account safe. Nothing was connected.".into(),
                 "Please begin again.".into(),
             ],
-            Self::Astray => [
+            Self::Astray { .. } => [
                 "It belongs to nothing that was begun here, or it is too old.".into(),
                 "If a page has told you that your account is connected, it is. Otherwise please open the link again that brought you here.".into(),
             ],

@@ -127,3 +127,56 @@ async fn a_code_whose_answer_has_a_refresh_token_alone_makes_an_instance() {
         assert!(family.takes(access_of(&live)) && family.reused() == 0, "{what}");
     }
 }
+
+#[tokio::test]
+async fn a_refresh_that_does_not_say_how_long_its_token_lives_is_taken_to_say_what_the_last_one_said() {
+    for expires_in in ["", r#","expires_in":"soon""#, r#","expires_in":99999999"#] {
+        let machine = Machine::new().await;
+        let made = create(&machine.sound()).await.unwrap();
+        let token = |number: usize| {
+            format!(
+                r#"{{"access_token":"access{number}","refresh_token":"refresh{number}","token_type":"bearer"{expires_in}}}"#
+            )
+        };
+        for number in [2, 3] {
+            machine.pass(61);
+            machine.vendor.answers("200 OK", "", &token(number));
+            let live = ask(&machine.sound(), &made).await.unwrap();
+            assert_eq!(access_of(&live), format!("access{number}"), "{expires_in}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_vendors_wait_and_its_words_reach_whoever_asks() {
+    for (status, head, body, wait, words) in [
+        (
+            "429 Busy",
+            "retry-after: 120\r\n",
+            r#"{"fault":{"faultstring":"over quota"}}"#,
+            Some(120),
+            Some("over quota"),
+        ),
+        (
+            "503 Busy",
+            "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:51:37 GMT\r\n",
+            "",
+            Some(120),
+            None,
+        ),
+        ("400 Slow", "retry-after: 90.5\r\n", r#"{"error":"slow_down"}"#, Some(91), Some("slow_down")),
+        ("400 No", "", r#"{"error":"invalid_scope","message":"not that"}"#, None, Some("not that")),
+    ] {
+        let machine = Machine::new().await;
+        let made = create(&machine.sound()).await.unwrap();
+        machine.pass(61);
+        machine.vendor.answers(status, head, body);
+        let error = ask(&machine.sound(), &made).await.err().unwrap();
+        assert_eq!((error.retry_after(), error.provider_message()), (wait, words), "{status}: {error}");
+        let asked = machine.asked().0;
+        if wait.is_some() {
+            ask(&machine.sound(), &made).await.err().unwrap();
+            assert_eq!(machine.asked().0, asked, "it is left alone");
+        }
+    }
+}

@@ -168,7 +168,7 @@ fn notices() -> Vec<Notice<'static>> {
         Notice::Failed { vendor, again, said: None },
         Notice::Unknown { vendor },
         Notice::TookTooLong { again },
-        Notice::Astray,
+        Notice::Astray { said: None },
         Notice::OtherBrowser,
         Notice::NoLink,
         Notice::OldLink,

@@ -50,15 +50,27 @@ impl Returned {
     }
 
     /// Gives the error code, when it is one (RFC 6749 section 4.1.2.1: printable ASCII).
-    fn error(&self) -> Option<&str> {
-        let error = self.get("error")?;
+    pub fn error(&self) -> Option<&str> {
+        let error = ["error", "error_code", "errorCode"].into_iter().find_map(|name| self.get(name))?;
         let plain = error.len() <= 100 && error.bytes().all(|c| (b' '..=b'~').contains(&c));
         Some(if plain { error } else { "server_error" })
     }
 
+    /// Tells whether the visitor has said no, in a vendor's own words.
+    fn denies(&self) -> bool {
+        match self.error() {
+            Some("access_denied" | "user_cancelled_login" | "user_cancelled_authorize" | "user_denied") => {
+                true
+            }
+            Some("consent_required") => self.get("error_subcode") == Some("cancel"),
+            _ => false,
+        }
+    }
+
     /// Gives the vendor's description of an error, without control characters.
     fn description(&self) -> Option<String> {
-        let description = self.get("error_description")?;
+        const WORDS: [&str; 4] = ["error_description", "error_message", "errorMessage", "error_reason"];
+        let description = WORDS.into_iter().find_map(|name| self.get(name))?;
         Some(description.chars().filter(|c| !c.is_control()).take(LONGEST).collect())
     }
 }
@@ -83,7 +95,7 @@ pub async fn finish(
 ) -> Ended {
     // An error wins over a code: the visitor, or the vendor, said no.
     if let Some(error) = returned.error() {
-        return refused(error, returned.description());
+        return refused(error, returned.denies(), returned.description());
     }
     let Some(code) = returned.get("code") else {
         return failed("server_error", "The vendor sent neither a code nor an error", None);

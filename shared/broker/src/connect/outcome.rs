@@ -5,9 +5,9 @@ use vendors::VendorError;
 use crate::error::Error;
 use crate::record::session::Ended;
 
-/// What a vendor's error means (RFC 6749 section 4.1.2.1).
-pub(crate) fn refused(error: &str, description: Option<String>) -> Ended {
-    if error == "access_denied" {
+/// What a vendor's error means (RFC 6749 section 4.1.2.1); `denies`: the visitor has said no.
+pub(crate) fn refused(error: &str, denies: bool, description: Option<String>) -> Ended {
+    if denies {
         let usual = || "The user did not allow access".to_owned();
         return Ended::Denied { description: description.unwrap_or_else(usual) };
     }

@@ -69,8 +69,8 @@ pub(super) fn said(raw: &Raw, members: &Map<String, Value>) -> Said {
         said.codes.extend(parameter(challenge, "error"));
         said.words.extend(parameter(challenge, "error_description"));
     }
-    if said.codes.is_empty() && said.words.is_empty() {
-        said.words.extend(Some(page_text(&body::text(&raw.body))).filter(|text| !text.is_empty()));
+    if said.codes.is_empty() && said.words.is_empty() && members.is_empty() {
+        said.words.extend(plain_text(&body::text(&raw.body)));
     }
     said
 }
@@ -100,6 +100,13 @@ fn parameter(challenge: &str, name: &str) -> Option<String> {
         None => value.split([',', ' ']).next()?,
     };
     Some(value.to_owned()).filter(|value| !value.is_empty())
+}
+
+/// Reads a text or a page; not what looks like an answer with tokens, which must not be repeated.
+fn plain_text(body: &str) -> Option<String> {
+    let text = page_text(body);
+    let is_for_people = !text.is_empty() && !text.contains('{') && !text.contains("_token");
+    is_for_people.then_some(text)
 }
 
 /// Reads the text of a page, or of plain text, on one line.
@@ -173,10 +180,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_not_made_up() {
-        for body in ["", "{}", r#"{"error":null,"message":" "}"#, r#"{"errors":[]}"#] {
-            let (code, words) = read(body, None);
-            assert!(code.is_empty() && (words.is_empty() || words == body), "{body}: {words}");
+    fn what_is_not_there_is_not_made_up_and_tokens_are_not_repeated() {
+        for body in [
+            "",
+            "{}",
+            r#"{"error":null,"message":" "}"#,
+            r#"{"errors":[]}"#,
+            r#"{"access_token":"planted"}"#,
+            r#"["planted-in-a-list-of {"]"#,
+            "access_token=planted&token_type=bearer",
+            r#"{"access_token":"planted"#,
+        ] {
+            assert_eq!(read(body, None), (String::new(), String::new()), "{body}");
         }
     }
 }
