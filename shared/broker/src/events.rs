@@ -139,17 +139,9 @@ pub fn links_client_refused(link: &Link) {
 
 /// The vendor has refused a grant for good.
 pub(crate) fn refused(grant: &Grant, refusal: &VendorError) {
-    let subject = Subject::from(grant);
-    let why = match refusal {
-        VendorError::Refused { error, .. } => error.as_str(),
-        _ => "",
-    };
-    tracing::warn!(
-        element = subject.element,
-        instance = subject.instance,
-        why,
-        "a vendor has refused a grant"
-    );
+    let (subject, (why, words)) = (Subject::from(grant), refusal.said().unwrap_or_default());
+    let (element, instance) = (subject.element, subject.instance);
+    tracing::warn!(element, instance, why, words, "a vendor has refused a grant");
 }
 
 /// A grant has ended; only a new consent helps.

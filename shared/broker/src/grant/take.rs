@@ -265,11 +265,7 @@ impl<'a> Taken<'a> {
                 events::client_refused(grant);
                 Answer::NotActedOn { error: self.client_rejected(error), wait: CORRECTED }
             }
-            VendorError::Refused { error: ref code, means, .. }
-                if means.is_some() || code == "invalid_grant" =>
-            {
-                Answer::Refused(error)
-            }
+            VendorError::Refused { means: Some(_), .. } => Answer::Refused(error),
             error if error.certainly_not_acted_on() => {
                 events::refresh_failed(grant, &error);
                 let wait = error.retry_after().unwrap_or(BACK_OFF).min(LONGEST_PAUSE);

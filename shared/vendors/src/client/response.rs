@@ -128,9 +128,7 @@ fn failure(raw: &Raw, members: &Map<String, Value>, oauth2: &OAuth2) -> VendorEr
         429 | 503 => busy(raw.retry_after.unwrap_or(USUAL_WAIT)),
         408 => VendorError::InDoubt("status 408".into()),
         400..=499 => match (refused(raw, members, oauth2), raw.retry_after) {
-            (VendorError::Refused { means: None, error, .. }, Some(seconds)) if error != "invalid_grant" => {
-                busy(seconds)
-            }
+            (VendorError::Refused { means: None, .. }, Some(seconds)) => busy(seconds),
             (refused, _) => refused,
         },
         500..=599 => VendorError::Failed { status, words: words(raw, &said(raw, members)) },
@@ -153,8 +151,14 @@ fn words(raw: &Raw, said: &Said) -> Words {
     Words { text: text.unwrap_or_else(|| code.clone()), code }
 }
 
-/// Finds what a refusal puts an end to, by the descriptor's table; `invalid_client` and
-/// `unauthorized_client` mean the client unless it says otherwise (RFC 6749 section 5.2).
+/// What codes put an end to (RFC 6749 section 5.2), unless a descriptor has entries of its own for them.
+const USUAL: [(&str, Permanent); 3] = [
+    ("invalid_grant", Permanent::DeadGrant),
+    ("invalid_client", Permanent::BadClient),
+    ("unauthorized_client", Permanent::BadClient),
+];
+
+/// Finds what a refusal puts an end to: by the descriptor's entries, and for codes that it has none for by the usual rule.
 fn means(status: u16, said: &Said, table: &[PermanentError]) -> Option<Permanent> {
     let words: Vec<_> = said.words.iter().map(|words| words.to_lowercase()).collect();
     let says = |wanted: &String| words.iter().any(|words| words.contains(&wanted.to_lowercase()));
@@ -163,9 +167,12 @@ fn means(status: u16, said: &Said, table: &[PermanentError]) -> Option<Permanent
             && entry.error.as_ref().is_none_or(|wanted| said.codes.contains(wanted))
             && entry.description.as_ref().is_none_or(says)
     };
-    let of_client = |code: &String| ["invalid_client", "unauthorized_client"].contains(&code.as_str());
-    let usual = said.codes.iter().any(of_client).then_some(Permanent::BadClient);
-    table.iter().find(matches).map(|entry| entry.means).or(usual)
+    let is_described = |code: &str| table.iter().any(|entry| entry.error.as_deref() == Some(code));
+    let usual = || {
+        let applies = |code: &str| !is_described(code) && said.codes.iter().any(|said| said == code);
+        USUAL.into_iter().find(|(code, _)| applies(code)).map(|(_, means)| means)
+    };
+    table.iter().find(matches).map(|entry| entry.means).or_else(usual)
 }
 
 /// Keeps what may be repeated of the vendor's words: nothing that was confided to it, on one line of at
@@ -295,6 +302,8 @@ mod tests {
                 Some(Permanent::BadClient),
             ),
             (401, "invalid_client", "", Some(Permanent::BadClient)),
+            // The table says what this code means at Keap.
+            (401, "invalid_grant", "Try again", None),
         ];
         for (status, error, description, expected) in cases {
             let body = serde_json::json!({"error": error, "error_description": description}).to_string();
