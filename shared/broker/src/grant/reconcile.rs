@@ -1,7 +1,7 @@
-//! After the table was restored from a backup: it is brought up to what Secrets Manager knows, and what nobody can bring
-//! back is listed.
+//! Repairs a table that was restored from a backup: adopts newer tokens from Secrets Manager, skips numbers that may have
+//! been used since the backup, and lists what is lost.
 //!
-//! It is run before anybody uses the restored table. It can be run again.
+//! Run it before the functions use the restored table. It can be run again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::record::user::{self, User};
 use crate::store::StoreError;
 use crate::store::records::{self, COUNT, COUNTERS, Change, Condition, Item, Key, Registry, Written};
 
-/// The numbers that are left out: more than can have been given since the backup.
+/// How many numbers to skip: more than can have been used since the backup.
 const LEFT_OUT: u64 = 1_000_000;
 
 /// The items that are read at once.
@@ -43,8 +43,8 @@ pub struct Findings {
     pub orphaned_secrets: BTreeSet<String>,
 }
 
-/// Goes over all records. `replaced` is the table that was used until now, if it is still there. What fails is said; then
-/// it is run again.
+/// Repairs every record. `replaced` is the table that was in use until now, if it still exists. After an error, run it
+/// again.
 pub async fn reconcile(broker: &Broker, replaced: Option<&dyn Registry>) -> Result<Findings, Error> {
     let mut findings = Findings::default();
     let mut secrets = secrets(broker).await?;
@@ -84,7 +84,7 @@ async fn secrets(broker: &Broker) -> Result<BTreeMap<Option<InstanceId>, BTreeSe
     Ok(found)
 }
 
-/// Gives a grant the newest tokens that there are, and numbers that nobody was given.
+/// Gives a grant its newest tokens, and raises its numbers.
 async fn bring_up(
     broker: &Broker,
     findings: &mut Findings,
@@ -143,7 +143,7 @@ fn may_be_spent(broker: &Broker, grant: &Grant) -> bool {
     lives && !grant.is_valid(broker.clock.now())
 }
 
-/// Raises a number that is given once.
+/// Raises a counter, so that no number is used twice.
 async fn leave_out(broker: &Broker, key: &Key, of: &'static str, item: &Item) -> Result<(), Error> {
     let Some(count) = item.get(of).and_then(Value::as_u64) else { return Ok(()) };
     let change = Change::when(of, count).set(of, count + LEFT_OUT);

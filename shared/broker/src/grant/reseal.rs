@@ -1,7 +1,7 @@
-//! What older keys have sealed is sealed again with the newest, so that those keys can be taken away.
+//! Seals records again with the newest key, so that older keys can be removed.
 //!
-//! The sweep goes over all items in rounds, some items in a pass, until a round has found nothing that an older key has
-//! sealed. With one key it does nothing, and costs nothing.
+//! In each pass the sweep reads some of all items. When it has read them all, a round is complete and the next one begins,
+//! until a round finds no item that is sealed with an older key. A deployment with one key skips this.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -27,18 +27,18 @@ const PAGES: usize = 25;
 /// Lambda environment may have been running for hours, but a deploy has ended it.
 const KNOWN_TO_ALL: Timestamp = 3_600;
 
-/// How far it has come.
+/// Progress of the rounds; kept as a record between passes.
 #[derive(Debug, Serialize, Deserialize)]
 struct Walk {
-    /// The newest key.
+    /// The id of the newest key.
     key: String,
-    /// When that was first seen.
+    /// When the sweep first saw that key.
     since: Timestamp,
     /// When this round began.
     began: Timestamp,
     /// The place of the item that was last.
     after: Option<(String, String)>,
-    /// The items of this round that an older key had sealed.
+    /// The items sealed with an older key that this round has found so far.
     found: u64,
     /// Whether a whole round has found none.
     done: bool,
@@ -49,7 +49,7 @@ impl Walk {
         Self { key, since: now, began: now, after: None, found: 0, done: false }
     }
 
-    /// Takes up the walk for the newest key where the pass before has left it.
+    /// Reads the progress for the newest key, or starts the first round.
     async fn find(broker: &Broker, keys: &Keyring) -> Result<Self, StoreError> {
         let now = broker.clock.now();
         let found = broker.registry.get(&place()).await?.map(records::from_item::<Self>).transpose()?;
@@ -77,7 +77,7 @@ fn place() -> Key {
     Key::new("deployment", "reseal")
 }
 
-/// Goes on where the pass before has stopped. Gives how many items were sealed again.
+/// Continues the round where the last pass stopped. Returns how many items were sealed again.
 pub(crate) async fn go_on(broker: &Broker, goes_on: impl Fn() -> bool) -> Result<u64, StoreError> {
     let (keys, mut sealed) = (broker.keys.ring(), 0);
     if !keys.has_older() {

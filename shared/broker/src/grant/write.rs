@@ -65,8 +65,8 @@ pub(crate) async fn send(broker: &Broker, grant: &Grant, change: Change) -> Resu
     })
 }
 
-/// Keeps what a vendor has given for an instance. Where the process lives on it does not give up: until the table takes it,
-/// it is in memory alone.
+/// Stores what a vendor has granted. A process that keeps running repeats the write until the table takes it; until then
+/// the grant is in memory alone.
 pub(crate) async fn keep<T, F>(
     broker: &Broker,
     instance: &Instance,

@@ -69,7 +69,7 @@ impl Tokens {
     }
 }
 
-/// How long an access token is taken to live whose vendor says something that cannot be read, in seconds.
+/// The lifetime that is assumed when the vendor's cannot be read, in seconds.
 const ASSUMED: Timestamp = 3_600;
 
 /// What a vendor granted, and when.

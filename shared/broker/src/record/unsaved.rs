@@ -21,7 +21,7 @@ pub(crate) struct UnsavedTokens {
     pub(crate) set: TokenSet,
 }
 
-/// All that is in memory alone.
+/// Everything that is in memory alone.
 #[derive(Debug, Default)]
 pub struct Unsaved {
     tokens: Mutex<Vec<UnsavedTokens>>,

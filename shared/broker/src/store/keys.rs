@@ -1,5 +1,5 @@
-//! The keys that secrets in records are sealed with. They may grow while a process runs: whoever meets what a newer key
-//! has sealed has them read again.
+//! The keys that seal secrets in records. An operator may add a key while a process runs: the process reads the keys again
+//! when it meets a record that is sealed with a key it does not know.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::seal::keyring::Keyring;
 use crate::store::error::StoreError;
 
-/// The keys are read again after so many seconds at the earliest.
+/// The least time between two readings of the keys, in seconds.
 const AGAIN: Timestamp = 10;
 
 /// Where the keys are.
@@ -46,8 +46,8 @@ impl Keys {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Gives the keys to open what was sealed with one of them. They are read again when it is not among them: if it is
-    /// not among those either, it is lost.
+    /// Returns the keys to open a sealed text with. If its key is not among them, the keys are read again first; if it is
+    /// still missing, the text does not open.
     pub(crate) async fn to_open(&self, sealed: &str, now: Timestamp) -> Result<Arc<Keyring>, StoreError> {
         let known = self.ring();
         let Some(source) = self.source.as_ref().filter(|_| !known.knows(sealed)) else { return Ok(known) };

@@ -196,7 +196,7 @@ pub struct Page {
     pub more: bool,
 }
 
-/// A part of all items, in an order that means nothing.
+/// One page of a scan, in no particular order.
 #[derive(Debug, Default)]
 pub struct Scanned {
     /// The items with their places.
@@ -247,8 +247,8 @@ pub trait Registry: Send + Sync {
     /// Lists at most `limit` items of an agenda, the latest due first.
     async fn farthest(&self, agenda: &str, limit: usize) -> Result<Vec<Due>, StoreError>;
 
-    /// Reads at most `limit` of all items, from `next` of the part before on. An item that is there all the time is in
-    /// one of the parts.
+    /// Reads one page of all items, at most `limit`; `from` is the last page's `next`. An item that exists during the whole
+    /// scan is on one of the pages.
     async fn scan(&self, from: Option<&Key>, limit: usize) -> Result<Scanned, StoreError>;
 
     /// Counts one further and tells the number: 1 at first, never the same twice.

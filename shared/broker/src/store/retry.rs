@@ -50,7 +50,7 @@ impl Deadline {
         Self { watch, patience }
     }
 
-    /// Goes on for as long as the process lives.
+    /// Removes the limits on storing: attempts continue for as long as the process runs.
     pub(crate) fn without_end(self) -> Self {
         let patience = Patience { store: Duration::MAX, attempts: u32::MAX, ..self.patience };
         Self { patience, ..self }

@@ -53,8 +53,7 @@ pub(super) fn unpacked(body: Vec<u8>, coding: Option<&str>, longest: usize) -> O
     Some(body)
 }
 
-/// Decodes a body: UTF-8, with or without a byte order mark, UTF-16, and what is neither as ISO 8859-1, which knows every
-/// byte.
+/// Decodes a body: UTF-8 with or without a byte order mark, UTF-16, or else ISO 8859-1, in which every byte is a character.
 pub(super) fn text(body: &[u8]) -> String {
     let utf16 = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
         let units: Vec<_> = bytes.chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
@@ -73,7 +72,7 @@ pub(super) fn text(body: &[u8]) -> String {
     }
 }
 
-/// Reads the members of a JSON object. What is odd in one of them costs none of the others.
+/// Reads the members of a JSON object. A member that is not valid does not affect the others.
 pub(super) fn members(text: &str) -> Option<Map<String, Value>> {
     serde_json::from_str(text).ok().or_else(|| {
         let mut lenient = Lenient { rest: &text[text.find('{')?..] };
@@ -84,7 +83,7 @@ pub(super) fn members(text: &str) -> Option<Map<String, Value>> {
     })
 }
 
-/// Reads JSON that is almost right.
+/// A parser for JSON with mistakes.
 struct Lenient<'a> {
     rest: &'a str,
 }
@@ -101,7 +100,7 @@ impl Lenient<'_> {
         }
     }
 
-    /// Reads an object as far as it can be read. What ends half-way has the members that are whole.
+    /// Reads an object up to the first member that cannot be read, or to its end.
     fn object(&mut self, depth: usize) -> Option<Value> {
         self.advance(1);
         let mut members = Map::new();

@@ -8,13 +8,13 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 use crate::descriptor::Answer;
 use crate::tokens::Lifetime;
 
-/// A year, in seconds. No access token is known to live longer: what says so is a mistake.
+/// The longest lifetime that is believed: a year, in seconds.
 pub const LONGEST: i64 = 366 * 86_400;
 
-/// What is over this many seconds is a time since 1970: it was 2001 then.
+/// A number from here on is a point in time (seconds since 1970; this one is in 2001), not a duration.
 const EPOCH: f64 = 1e9;
 
-/// What is over this many seconds since 1970 is in milliseconds.
+/// A point in time from here on is in milliseconds.
 const MILLISECONDS: f64 = 1e11;
 
 /// The members that name the time when a token ends: epoch seconds or milliseconds, RFC 3339, or an HTTP date.

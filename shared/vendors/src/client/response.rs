@@ -151,14 +151,14 @@ fn words(raw: &Raw, said: &Said) -> Words {
     Words { text: text.unwrap_or_else(|| code.clone()), code }
 }
 
-/// What codes put an end to (RFC 6749 section 5.2), unless a descriptor has entries of its own for them.
+/// The meaning of error codes (RFC 6749 section 5.2). A descriptor's entries for a code replace the one here.
 const USUAL: [(&str, Permanent); 3] = [
     ("invalid_grant", Permanent::DeadGrant),
     ("invalid_client", Permanent::BadClient),
     ("unauthorized_client", Permanent::BadClient),
 ];
 
-/// Finds what a refusal puts an end to: by the descriptor's entries, and for codes that it has none for by the usual rule.
+/// Finds the meaning of a refusal: by the descriptor's entries, or by [`USUAL`] for codes that it has no entry for.
 fn means(status: u16, said: &Said, table: &[PermanentError]) -> Option<Permanent> {
     let words: Vec<_> = said.words.iter().map(|words| words.to_lowercase()).collect();
     let says = |wanted: &String| words.iter().any(|words| words.contains(&wanted.to_lowercase()));
