@@ -5,8 +5,8 @@ use std::sync::Arc;
 use broker::Broker;
 use broker::connect::open::LinkOpener;
 use broker::events::Report;
+use broker::grant::keep;
 use broker::grant::sweep::{Limits, sweep};
-use broker::grant::take;
 use broker::store::StoreError;
 use elements::State as Elements;
 use lambda_http::{Body, Request, Response};
@@ -57,7 +57,7 @@ impl Functions {
 
     /// Stores the tokens that the store did not take before; tells how many are left.
     pub async fn save(&self) -> usize {
-        take::save(&self.broker).await
+        keep::save(&self.broker).await
     }
 
     /// Answers a request by the function whose route it is; `elements` answers for unknown paths.

@@ -11,6 +11,7 @@
 //! | [`delete`] | from a live instance to nothing |
 //! | `times` | times that no right clock can have written are corrected |
 //! | [`settings`] | the name, the tags and the configuration change |
+//! | [`keep`] | new tokens of a refresh are stored |
 //! | [`take`] | the right to ask the vendor for new tokens, once |
 //! | [`refresh`] | a live access token, and one refresh however many ask |
 //! | `settle` | tokens move to where they rest |
@@ -38,6 +39,8 @@ pub mod delete;
 mod times;
 
 pub mod settings;
+
+pub mod keep;
 
 pub mod take;
 

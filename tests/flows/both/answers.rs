@@ -5,12 +5,16 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use broker::Broker;
+use broker::grant::keep;
+use broker::record::unsaved::Unsaved;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tests::Status as _;
 use tests::family::{Family, Habit};
 use tests::machine::{Machine, access_of, ask, create};
+use tests::stores::plan::{Fault, Plan};
 
 /// Changes the body of an answer; what it gives goes into the head.
 type Odd = fn(Value) -> (&'static str, Vec<u8>);
@@ -112,6 +116,25 @@ async fn a_refresh_token_is_kept_although_nothing_else_of_its_answer_can_be_used
         );
         is_odd.store(false, Ordering::SeqCst);
         let live = ask(&machine.sound(), &made).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(family.takes(access_of(&live)) && family.reused() == 0, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_alone_that_the_table_does_not_take_is_kept_too_and_no_dead_token_is_given_out() {
+    for (what, odd) in REFRESH_TOKEN_ALONE {
+        let (machine, family, is_odd) = at_a_vendor(odd).await;
+        let made = create(&machine.sound()).await.unwrap();
+        machine.pass(61);
+        is_odd.store(true, Ordering::SeqCst);
+        let plan = Plan::at("registry update", 2, Fault::Fails);
+        let broker = Broker { unsaved: Some(Unsaved::default()), ..machine.planned(&plan) };
+        let error = ask(&broker, &made).await.err().unwrap();
+        assert!(error.to_string().contains("its refresh token is kept"), "{what}: {error}");
+        is_odd.store(false, Ordering::SeqCst);
+        let broker = Broker { unsaved: broker.unsaved, ..machine.sound() };
+        assert_eq!(keep::save(&broker).await, 0, "{what}");
+        let live = ask(&broker, &made).await.unwrap_or_else(|error| panic!("{what}: {error}"));
         assert!(family.takes(access_of(&live)) && family.reused() == 0, "{what}");
     }
 }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use broker::Broker;
+use broker::grant::keep;
 use broker::grant::obtain::GrantSource;
 use broker::grant::settings::Edit;
 use broker::grant::sweep::sweep;
-use broker::grant::take;
 use broker::id::{InstanceId, UserId};
 use broker::record::instance::{self, Instance};
 use broker::record::unsaved::Unsaved;
@@ -134,19 +134,24 @@ async fn a_table_that_takes_no_writes_at_all_lets_nobody_ask_the_vendor() {
     assert_eq!(lost(&machine, &family).await, 0);
 }
 
+/// A process that lives on, and whose stores take no write from the vendor's next answer on, as long as `refuses` says.
+fn refusing_what_comes_next(machine: &Machine, family: &Family, refuses: &Arc<AtomicBool>) -> Broker {
+    let (books, before, refuses) = (family.clone(), family.asked(), Arc::clone(refuses));
+    let plan = Plan::by(move |_, operation| {
+        let refused = operation.is_write() && refuses.load(Ordering::SeqCst) && books.asked() > before;
+        refused.then_some(Fault::Fails)
+    });
+    Broker { unsaved: Some(Unsaved::default()), ..machine.planned(&plan) }
+}
+
 #[tokio::test]
 async fn a_process_that_lives_on_keeps_in_memory_what_the_table_does_not_take() {
     let (machine, family) = due(false).await;
-    let (refuses, before) = (Arc::new(AtomicBool::new(true)), family.asked());
-    let (books, refusing) = (family.clone(), Arc::clone(&refuses));
-    let plan = Plan::by(move |_, operation| {
-        let refused = operation.is_write() && refusing.load(Ordering::SeqCst) && books.asked() > before;
-        refused.then_some(Fault::Fails)
-    });
-    let broker = Broker { unsaved: Some(Unsaved::default()), ..machine.planned(&plan) };
+    let (before, refuses) = (family.asked(), Arc::new(AtomicBool::new(true)));
+    let broker = refusing_what_comes_next(&machine, &family, &refuses);
     let instance = instance(&machine, 1).await;
     let given = access_of(&ask(&broker, &instance).await.unwrap()).to_owned();
-    assert_eq!((take::save(&broker).await, family.asked() - before), (1, 1));
+    assert_eq!((keep::save(&broker).await, family.asked() - before), (1, 1));
     machine.pass(30);
     assert_eq!(access_of(&ask(&broker, &instance).await.unwrap()), given, "everybody gets it");
     // Whoever asked looks dead in the table, and the old token is not sent again all the same.
@@ -154,7 +159,7 @@ async fn a_process_that_lives_on_keeps_in_memory_what_the_table_does_not_take() 
     let error = ask(&broker, &instance).await.err().unwrap();
     assert!(error.retry_after().is_some(), "it has expired: {error}");
     refuses.store(false, Ordering::SeqCst);
-    assert_eq!((take::save(&broker).await, family.asked() - before), (0, 1));
+    assert_eq!((keep::save(&broker).await, family.asked() - before), (0, 1));
     assert_eq!((machine.access_token().await, lost(&machine, &family).await), (given, 0));
 }
 
@@ -162,13 +167,8 @@ async fn a_process_that_lives_on_keeps_in_memory_what_the_table_does_not_take() 
 async fn a_process_that_lives_on_holds_a_first_grant_and_a_new_consent_until_the_table_takes_them() {
     for is_consent in [false, true] {
         let (machine, family) = due(false).await;
-        let (refuses, before) = (Arc::new(AtomicBool::new(true)), family.asked());
-        let (books, refusing) = (family.clone(), Arc::clone(&refuses));
-        let plan = Plan::by(move |_, operation| {
-            let refused = operation.is_write() && refusing.load(Ordering::SeqCst) && books.asked() > before;
-            refused.then_some(Fault::Fails)
-        });
-        let broker = Broker { unsaved: Some(Unsaved::default()), ..machine.planned(&plan) };
+        let refuses = Arc::new(AtomicBool::new(true));
+        let broker = refusing_what_comes_next(&machine, &family, &refuses);
         let first = instance(&machine, 1).await;
         let keeping = async || {
             if is_consent {
@@ -271,7 +271,7 @@ async fn an_import_whose_answer_the_table_does_not_take_is_not_asked_for_again()
         let error = create_of(&broker, brought()).await.unwrap_err();
         assert_eq!(error.status().as_u16(), 409, "it is under way: {error}");
         machine.pass(HAS_ENDED);
-        take::save(&broker).await;
+        keep::save(&broker).await;
         machine.sweep().await;
         create_of(&broker, brought()).await.unwrap();
         assert_eq!(family.asked(), 1, "keeps in memory: {keeps}");

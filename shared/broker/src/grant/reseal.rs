@@ -58,9 +58,10 @@ impl Walk {
 
     async fn save(&self, broker: &Broker) -> Result<(), StoreError> {
         let item = records::to_item(self)?;
-        if let Written::Refused(Some(_)) = broker.registry.insert(&place(), item.clone()).await? {
-            let set = |change: Change, (name, value)| change.set(name, value);
-            broker.registry.update(&place(), item.into_iter().fold(Change::default(), set)).await?;
+        let set = |change: Change, (name, value)| change.set(name, value);
+        let change = item.clone().into_iter().fold(Change::default(), set);
+        if let Written::Refused(None) = broker.registry.update(&place(), change).await? {
+            broker.registry.insert(&place(), item).await?;
         }
         Ok(())
     }

@@ -10,25 +10,25 @@ use vendors::tenant;
 
 use crate::Broker;
 use crate::client::Settings;
-use crate::clock::{Stopwatch, Timestamp};
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::events::{self, vendor_call};
+use crate::grant::keep::{Stored, revoke_new, store};
 use crate::grant::obtain::{self, in_time};
 use crate::grant::publish::publish;
-use crate::grant::revoke::revoke_unkept;
 use crate::grant::schedule::{LONGEST_PAUSE, takeover_at};
 use crate::grant::write::{self, Outcome};
 use crate::grant::{rest, settings};
 use crate::random;
 use crate::record::account::Account;
 use crate::record::app::ClientCredentials;
-use crate::record::grant::{Grant, OF_TOKENS, State, certainly_ended};
+use crate::record::grant::{Grant, State, certainly_ended};
 use crate::record::instance;
 use crate::record::tokens::{Granted, TokenSet, Tokens};
 use crate::record::unsaved::UnsavedTokens;
 use crate::store::StoreError;
 use crate::store::records::{self, Condition};
-use crate::store::retry::{Deadline, Patience};
+use crate::store::retry::Deadline;
 
 /// How long a vendor is left alone after it failed and did not say how long, in seconds.
 pub(crate) const BACK_OFF: Timestamp = 5;
@@ -292,25 +292,22 @@ impl<'a> Taken<'a> {
         let Self { broker, account, number, owner, deadline, .. } = &self;
         let told = obtain::told(&granted, &BTreeMap::new());
         let set = TokenSet { tokens: granted.tokens, told, settings: account.instance.number };
-        let stored = store(broker, account.grant.clone(), owner, *number, &set, *deadline).await;
-        match (stored, granted.odd) {
-            (Ok(Stored::Kept(kept)), Some(odd)) => {
-                let error = VendorError::Malformed(format!("{odd}; its refresh token is kept"));
-                events::refresh_failed(&kept, &error);
-                Ok(Attempt::Kept(error.into()))
-            }
-            (Ok(Stored::Kept(kept)), None) => {
+        match store(broker, account.grant.clone(), owner, *number, &set, *deadline).await {
+            Ok(Stored::Kept(kept)) => {
                 events::refreshed(&kept);
                 self.follow_up(&kept, &set).await;
-                Ok(Attempt::Refreshed(set.tokens))
             }
-            (Ok(Stored::Newer), _) => Ok(Attempt::Busy),
-            (Ok(Stored::Gone), _) => {
+            Ok(Stored::Newer) => return Ok(Attempt::Busy),
+            Ok(Stored::Gone) => {
                 revoke_new(broker, account, &set).await?;
-                Err(instance::unknown(account.instance.id))
+                return Err(instance::unknown(account.instance.id));
             }
-            (Err(cause), _) => self.keep_elsewhere(set, cause).await,
+            Err(cause) => self.keep_elsewhere(&set, cause).await?,
         }
+        let Some(odd) = granted.odd else { return Ok(Attempt::Refreshed(set.tokens)) };
+        let error = VendorError::Malformed(format!("{odd}; its refresh token is kept"));
+        events::refresh_failed(&account.grant, &error);
+        Ok(Attempt::Kept(error.into()))
     }
 
     /// Does what follows a refresh now and then: lists are told that the grant lives again, and the settings what the
@@ -339,7 +336,7 @@ impl<'a> Taken<'a> {
 
     /// The table is out of reach: leaves new tokens in Secrets Manager, where whoever takes this one's place looks first, or
     /// in memory, where the process lives on.
-    async fn keep_elsewhere(&self, set: TokenSet, cause: StoreError) -> Result<Attempt, Error> {
+    async fn keep_elsewhere(&self, set: &TokenSet, cause: StoreError) -> Result<(), Error> {
         let Self { broker, account, owner, number, .. } = self;
         let grant = &account.grant;
         if let (Some(vault), Some(secret), None) = (&broker.vault, &grant.secret, grant.leaving) {
@@ -348,16 +345,16 @@ impl<'a> Taken<'a> {
             match rest::put(&**vault, grant, secret, place, &text, is_late).await {
                 Ok(()) => {
                     events::left_in_vault(grant, &cause);
-                    return Ok(Attempt::Refreshed(set.tokens));
+                    return Ok(());
                 }
                 Err(cause) => tracing::error!(%cause, "Secrets Manager did not take new tokens either"),
             }
         }
         events::not_saved(grant, &cause);
         let Some(unsaved) = &broker.unsaved else { return Err(Error::GrantNotSaved(cause)) };
-        let tokens = set.tokens.clone();
-        unsaved.keep(UnsavedTokens { account: account.clone(), owner: owner.clone(), number: *number, set });
-        Ok(Attempt::Refreshed(tokens))
+        let (account, owner, set) = (account.clone(), owner.clone(), set.clone());
+        unsaved.keep(UnsavedTokens { account, owner, number: *number, set });
+        Ok(())
     }
 
     /// Writes down that the vendor has ended the grant, unless somebody has left newer tokens.
@@ -408,87 +405,6 @@ impl<'a> Taken<'a> {
         events::in_doubt(&self.account.grant, "a refresh");
         Attempt::Kept(error)
     }
-}
-
-/// What became of new tokens.
-enum Stored {
-    /// They are stored; the grant as it is now.
-    Kept(Box<Grant>),
-    /// Newer ones are there.
-    Newer,
-    /// The grant is being removed.
-    Gone,
-}
-
-/// Stores tokens with a number that was drawn, unless newer ones are there. Whether their owner is still the one who asks
-/// does not matter: somebody who was taken for dead leaves that to whoever took its place, and goes on with a higher
-/// number.
-async fn store(
-    broker: &Broker,
-    mut found: Grant,
-    owner: &str,
-    number: u64,
-    set: &TokenSet,
-    deadline: Deadline,
-) -> Result<Stored, StoreError> {
-    let place = (found.family, number);
-    let sealed = rest::seal(broker, &found, place, set)?;
-    loop {
-        let mut after = found.clone();
-        after.take_tokens(place, &set.tokens, Some(sealed.clone()));
-        let is_asking = found.asking_owner.as_deref() == Some(owner);
-        if is_asking {
-            after.stop_asking();
-        }
-        let older = [Condition::Equals("family", place.0.into()), Condition::Below("number", place.1.into())];
-        let asking = is_asking.then(|| Grant::asked_by(owner));
-        let conditions = asking.into_iter().chain([Grant::is_live()]).chain(older);
-        let change = write::stating(broker, &found, after, OF_TOKENS, conditions)?;
-        match write::persist(broker, &found, &change, deadline).await? {
-            Outcome::Made(kept) => return Ok(Stored::Kept(Box::new(kept))),
-            Outcome::Refused(Some(now)) if now.state != State::Live => return Ok(Stored::Gone),
-            // The reply was lost.
-            Outcome::Refused(Some(now)) if now.place() == place => return Ok(Stored::Kept(Box::new(now))),
-            Outcome::Refused(Some(now)) if now.place() > place => return Ok(Stored::Newer),
-            Outcome::Refused(Some(now)) => found = now,
-            Outcome::Refused(None) => return Ok(Stored::Gone),
-        }
-    }
-}
-
-/// Revokes what a grant was given that is being removed. One that was brought along is its owner's.
-async fn revoke_new(broker: &Broker, account: &Account, set: &TokenSet) -> Result<(), StoreError> {
-    if !account.grant.is_imported() {
-        let settings = Settings::of(broker, &account.instance).await?;
-        revoke_unkept(broker, &account.instance, &settings, set).await;
-    }
-    Ok(())
-}
-
-/// Stores the tokens that the table did not take before, one attempt each. Tells how many are left.
-pub async fn save(broker: &Broker) -> usize {
-    let Some(unsaved) = &broker.unsaved else { return 0 };
-    for tokens in unsaved.all() {
-        let once = Deadline::new(Stopwatch::start(), Patience { attempts: 1, ..broker.patience });
-        let UnsavedTokens { account, owner, number, set } = &tokens;
-        let saved = match store(broker, account.grant.clone(), owner, *number, set, once).await {
-            Ok(Stored::Kept(kept)) => {
-                events::refreshed(&kept);
-                Ok(())
-            }
-            Ok(Stored::Newer) => Ok(()),
-            Ok(Stored::Gone) => revoke_new(broker, account, set).await,
-            Err(cause) => Err(cause),
-        };
-        match saved {
-            Ok(()) => unsaved.forget(&tokens),
-            Err(cause) => {
-                let instance = account.instance.id.0;
-                tracing::warn!(instance, %cause, "new tokens are still in memory alone");
-            }
-        }
-    }
-    unsaved.count()
 }
 
 /// A refusal that says nothing of the grant is the vendor's trouble, not the caller's.

@@ -108,9 +108,9 @@ impl Keyring {
     }
 }
 
-/// Reads the id of the key that has sealed a text.
+/// Reads the id of the key that has sealed a text: the first 4 bytes are in the first 8 characters.
 fn id_of(sealed: &str) -> Option<[u8; ID]> {
-    STANDARD.decode(sealed).ok()?.first_chunk::<ID>().copied()
+    STANDARD.decode(sealed.get(..8)?).ok()?.first_chunk::<ID>().copied()
 }
 
 fn associated_data(place: &[impl AsRef<str>]) -> Vec<u8> {

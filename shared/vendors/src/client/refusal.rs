@@ -62,8 +62,7 @@ pub(super) struct Said {
 
 /// Reads what an answer says.
 pub(super) fn said(raw: &Raw, members: &Map<String, Value>) -> Said {
-    let all = Value::Object(members.clone());
-    let at = |paths: &[&str]| paths.iter().filter_map(|path| found(&all, path)).collect::<Vec<_>>();
+    let at = |paths: &[&str]| paths.iter().filter_map(|path| found(members, path)).collect::<Vec<_>>();
     let mut said = Said { codes: at(&CODES), words: at(&WORDS) };
     if let Some(challenge) = &raw.challenge {
         said.codes.extend(parameter(challenge, "error"));
@@ -76,16 +75,21 @@ pub(super) fn said(raw: &Raw, members: &Map<String, Value>) -> Said {
 }
 
 /// Finds a text or a number by its path.
-fn found(all: &Value, path: &str) -> Option<String> {
-    let step = |value: &'_ Value, name: &str| match name.parse::<usize>() {
-        Ok(place) => value.get(place).cloned(),
-        Err(_) => value.get(name).cloned(),
-    };
-    let found = path.split('.').try_fold(all.clone(), |value, name| step(&value, name))?;
-    match found {
+fn found(members: &Map<String, Value>, path: &str) -> Option<String> {
+    let mut names = path.split('.');
+    let first = members.get(names.next()?)?;
+    match names.try_fold(first, step)? {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
+    }
+}
+
+/// Goes to an element of a list, or to a member.
+fn step<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    match name.parse::<usize>() {
+        Ok(place) => value.get(place),
+        Err(_) => value.get(name),
     }
 }
 
