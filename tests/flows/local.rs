@@ -15,6 +15,7 @@ mod hosts;
 mod imports;
 mod races;
 mod readme;
+mod reconcile;
 mod sandbox;
 mod secrets;
 mod server_errors;
